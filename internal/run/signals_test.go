@@ -1,0 +1,42 @@
+package run
+
+import (
+	"io"
+	"log/slog"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestFirstSignalDrainsAndSecondExits(t *testing.T) {
+	exited := make(chan int, 1)
+	ctx, restore := signals(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), func(code int) { exited <- code })
+	defer restore()
+	send := func() {
+		t.Helper()
+		if err := syscall.Kill(os.Getpid(), syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send()
+	select {
+	case <-ctx.Done():
+	case <-time.After(5 * time.Second):
+		t.Fatal("the context did not end with the first signal")
+	}
+	select {
+	case code := <-exited:
+		t.Fatalf("exited with %d after one signal", code)
+	default:
+	}
+	send()
+	select {
+	case code := <-exited:
+		if code != exitInterrupted {
+			t.Errorf("exit status %d, want %d", code, exitInterrupted)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("the second signal did not end the process")
+	}
+}
