@@ -1464,9 +1464,12 @@ type ClickRef struct {
 	Time   *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
 	LinkId string                 `protobuf:"bytes,3,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
 	// Visitor that the redirect knew, if any.
-	VisitorId     string `protobuf:"bytes,4,opt,name=visitor_id,json=visitorId,proto3" json:"visitor_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	VisitorId string `protobuf:"bytes,4,opt,name=visitor_id,json=visitorId,proto3" json:"visitor_id,omitempty"`
+	// Version of the link's agreement that was in force at the click; 0 when none was. It is the version of the click as
+	// a touch, while Stamps.terms are those at the time of the event that bears the token.
+	AgreementVersion uint32 `protobuf:"varint,5,opt,name=agreement_version,json=agreementVersion,proto3" json:"agreement_version,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *ClickRef) Reset() {
@@ -1525,6 +1528,13 @@ func (x *ClickRef) GetVisitorId() string {
 		return x.VisitorId
 	}
 	return ""
+}
+
+func (x *ClickRef) GetAgreementVersion() uint32 {
+	if x != nil {
+		return x.AgreementVersion
+	}
+	return 0
 }
 
 var File_aftertouch_v1_event_proto protoreflect.FileDescriptor
@@ -1668,13 +1678,14 @@ const file_aftertouch_v1_event_proto_rawDesc = "" +
 	"creator_id\x18\x04 \x01(\tR\tcreatorId\"K\n" +
 	"\tCodeTerms\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12*\n" +
-	"\x05terms\x18\x02 \x01(\v2\x14.aftertouch.v1.TermsR\x05terms\"\x8d\x01\n" +
+	"\x05terms\x18\x02 \x01(\v2\x14.aftertouch.v1.TermsR\x05terms\"\xba\x01\n" +
 	"\bClickRef\x12\x19\n" +
 	"\bevent_id\x18\x01 \x01(\tR\aeventId\x12.\n" +
 	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x17\n" +
 	"\alink_id\x18\x03 \x01(\tR\x06linkId\x12\x1d\n" +
 	"\n" +
-	"visitor_id\x18\x04 \x01(\tR\tvisitorIdBDZBgithub.com/aftertouch-io/aftertouch/api/aftertouch/v1;aftertouchv1b\x06proto3"
+	"visitor_id\x18\x04 \x01(\tR\tvisitorId\x12+\n" +
+	"\x11agreement_version\x18\x05 \x01(\rR\x10agreementVersionBDZBgithub.com/aftertouch-io/aftertouch/api/aftertouch/v1;aftertouchv1b\x06proto3"
 
 var (
 	file_aftertouch_v1_event_proto_rawDescOnce sync.Once

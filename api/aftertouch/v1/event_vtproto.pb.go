@@ -413,6 +413,7 @@ func (m *ClickRef) CloneVT() *ClickRef {
 	r.Time = (*timestamppb.Timestamp)((*timestamppb1.Timestamp)(m.Time).CloneVT())
 	r.LinkId = m.LinkId
 	r.VisitorId = m.VisitorId
+	r.AgreementVersion = m.AgreementVersion
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -1097,6 +1098,9 @@ func (this *ClickRef) EqualVT(that *ClickRef) bool {
 		return false
 	}
 	if this.VisitorId != that.VisitorId {
+		return false
+	}
+	if this.AgreementVersion != that.AgreementVersion {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -2263,6 +2267,11 @@ func (m *ClickRef) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.AgreementVersion != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.AgreementVersion))
+		i--
+		dAtA[i] = 0x28
+	}
 	if len(m.VisitorId) > 0 {
 		i -= len(m.VisitorId)
 		copy(dAtA[i:], m.VisitorId)
@@ -2803,6 +2812,9 @@ func (m *ClickRef) SizeVT() (n int) {
 	l = len(m.VisitorId)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.AgreementVersion != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.AgreementVersion))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5817,6 +5829,25 @@ func (m *ClickRef) UnmarshalVT(dAtA []byte) error {
 			}
 			m.VisitorId = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AgreementVersion", wireType)
+			}
+			m.AgreementVersion = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AgreementVersion |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
