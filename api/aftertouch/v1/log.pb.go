@@ -581,8 +581,10 @@ func (x *TokenBearing) GetEventId() string {
 
 // TouchForward gives touches to a linked entity.
 type TouchForward struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Touches       []*ForwardedTouch      `protobuf:"bytes,1,rep,name=touches,proto3" json:"touches,omitempty"`
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Touches []*ForwardedTouch      `protobuf:"bytes,1,rep,name=touches,proto3" json:"touches,omitempty"`
+	// Cause that a journey restated by these touches states: late_touch, identity, duplicate.
+	Cause         string `protobuf:"bytes,2,opt,name=cause,proto3" json:"cause,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -624,11 +626,26 @@ func (x *TouchForward) GetTouches() []*ForwardedTouch {
 	return nil
 }
 
-// ForwardedTouch is one touch, or the withdrawal of one that was cut after it had been forwarded.
+func (x *TouchForward) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+// ForwardedTouch is one touch, or the withdrawal of one that was cut after it had been forwarded. It is a statement
+// of the touch's holder, the visitor whose own touch it is; whoever passes it on leaves it as it is. Of a holder's
+// statements about one touch the one with the highest position is valid, by whichever way it came.
 type ForwardedTouch struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Touch         *Touch                 `protobuf:"bytes,1,opt,name=touch,proto3" json:"touch,omitempty"`
-	Withdrawn     bool                   `protobuf:"varint,2,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Touch     *Touch                 `protobuf:"bytes,1,opt,name=touch,proto3" json:"touch,omitempty"`
+	Withdrawn bool                   `protobuf:"varint,2,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	// Address of the holder within the workspace; empty for the sender of the message.
+	Holder string `protobuf:"bytes,3,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Position of the holder's cause; absent for that of the message.
+	Position *Position `protobuf:"bytes,4,opt,name=position,proto3" json:"position,omitempty"`
+	// Why the touch takes no part, as its holder decided (same_half_hour, invalid_traffic, ...); empty when it does.
+	Reason        string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -675,6 +692,27 @@ func (x *ForwardedTouch) GetWithdrawn() bool {
 		return x.Withdrawn
 	}
 	return false
+}
+
+func (x *ForwardedTouch) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *ForwardedTouch) GetPosition() *Position {
+	if x != nil {
+		return x.Position
+	}
+	return nil
+}
+
+func (x *ForwardedTouch) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // Touch is what entities keep of a touch event, and what they send each other.
@@ -859,9 +897,13 @@ func (x *Touch) GetChannel() string {
 // ConversionOwned gives a canonical conversion to a person. With pass_to set, the receiving visitor forwards its
 // touches and then this message to that user, and does not own the conversion itself.
 type ConversionOwned struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Conversion    *CanonicalConversion   `protobuf:"bytes,1,opt,name=conversion,proto3" json:"conversion,omitempty"`
-	PassTo        string                 `protobuf:"bytes,2,opt,name=pass_to,json=passTo,proto3" json:"pass_to,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Conversion *CanonicalConversion   `protobuf:"bytes,1,opt,name=conversion,proto3" json:"conversion,omitempty"`
+	PassTo     string                 `protobuf:"bytes,2,opt,name=pass_to,json=passTo,proto3" json:"pass_to,omitempty"`
+	// Why the order tells it: new, order_merge, duplicate, identity.
+	Cause string `protobuf:"bytes,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// Time of the conversion before this change, Unix ms, when it was another one.
+	PreviousTime  int64 `protobuf:"varint,4,opt,name=previous_time,json=previousTime,proto3" json:"previous_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -908,6 +950,20 @@ func (x *ConversionOwned) GetPassTo() string {
 		return x.PassTo
 	}
 	return ""
+}
+
+func (x *ConversionOwned) GetCause() string {
+	if x != nil {
+		return x.Cause
+	}
+	return ""
+}
+
+func (x *ConversionOwned) GetPreviousTime() int64 {
+	if x != nil {
+		return x.PreviousTime
+	}
+	return 0
 }
 
 // ConversionReleased takes a conversion away from a person.
@@ -991,8 +1047,9 @@ type CanonicalConversion struct {
 	// Such as order_id_reused.
 	Flags []string `protobuf:"bytes,16,rep,name=flags,proto3" json:"flags,omitempty"`
 	// Reason for which the conversion takes no part: no_consent, late, ...; empty when it does.
-	Excluded         string `protobuf:"bytes,17,opt,name=excluded,proto3" json:"excluded,omitempty"`
-	Records          uint32 `protobuf:"varint,18,opt,name=records,proto3" json:"records,omitempty"`
+	Excluded string `protobuf:"bytes,17,opt,name=excluded,proto3" json:"excluded,omitempty"`
+	Records  uint32 `protobuf:"varint,18,opt,name=records,proto3" json:"records,omitempty"`
+	// Not set: copies of a record change nothing in a journey. Facts count them.
 	Duplicates       uint32 `protobuf:"varint,19,opt,name=duplicates,proto3" json:"duplicates,omitempty"`
 	ConflictingValue uint32 `protobuf:"varint,20,opt,name=conflicting_value,json=conflictingValue,proto3" json:"conflicting_value,omitempty"`
 	Declared         bool   `protobuf:"varint,21,opt,name=declared,proto3" json:"declared,omitempty"`
@@ -1530,12 +1587,16 @@ const file_aftertouch_v1_log_proto_rawDesc = "" +
 	"\rtoken_visitor\x18\x02 \x01(\tR\ftokenVisitor\x12\x12\n" +
 	"\x04time\x18\x03 \x01(\x03R\x04time\x12#\n" +
 	"\rreceived_time\x18\x04 \x01(\x03R\freceivedTime\x12\x19\n" +
-	"\bevent_id\x18\x05 \x01(\tR\aeventId\"G\n" +
+	"\bevent_id\x18\x05 \x01(\tR\aeventId\"]\n" +
 	"\fTouchForward\x127\n" +
-	"\atouches\x18\x01 \x03(\v2\x1d.aftertouch.v1.ForwardedTouchR\atouches\"Z\n" +
+	"\atouches\x18\x01 \x03(\v2\x1d.aftertouch.v1.ForwardedTouchR\atouches\x12\x14\n" +
+	"\x05cause\x18\x02 \x01(\tR\x05cause\"\xbf\x01\n" +
 	"\x0eForwardedTouch\x12*\n" +
 	"\x05touch\x18\x01 \x01(\v2\x14.aftertouch.v1.TouchR\x05touch\x12\x1c\n" +
-	"\twithdrawn\x18\x02 \x01(\bR\twithdrawn\"\xa8\x05\n" +
+	"\twithdrawn\x18\x02 \x01(\bR\twithdrawn\x12\x16\n" +
+	"\x06holder\x18\x03 \x01(\tR\x06holder\x123\n" +
+	"\bposition\x18\x04 \x01(\v2\x17.aftertouch.v1.PositionR\bposition\x12\x16\n" +
+	"\x06reason\x18\x05 \x01(\tR\x06reason\"\xa8\x05\n" +
 	"\x05Touch\x12\x16\n" +
 	"\x06entity\x18\x01 \x01(\tR\x06entity\x12\x19\n" +
 	"\bevent_id\x18\x02 \x01(\tR\aeventId\x12-\n" +
@@ -1566,12 +1627,14 @@ const file_aftertouch_v1_log_proto_rawDesc = "" +
 	"engagement\x10\x02\x12\t\n" +
 	"\x05visit\x10\x03\x12\t\n" +
 	"\x05click\x10\x04\x12\b\n" +
-	"\x04code\x10\x05\"n\n" +
+	"\x04code\x10\x05\"\xa9\x01\n" +
 	"\x0fConversionOwned\x12B\n" +
 	"\n" +
 	"conversion\x18\x01 \x01(\v2\".aftertouch.v1.CanonicalConversionR\n" +
 	"conversion\x12\x17\n" +
-	"\apass_to\x18\x02 \x01(\tR\x06passTo\"j\n" +
+	"\apass_to\x18\x02 \x01(\tR\x06passTo\x12\x14\n" +
+	"\x05cause\x18\x03 \x01(\tR\x05cause\x12#\n" +
+	"\rprevious_time\x18\x04 \x01(\x03R\fpreviousTime\"j\n" +
 	"\x12ConversionReleased\x12\x14\n" +
 	"\x05order\x18\x01 \x01(\tR\x05order\x12>\n" +
 	"\x0eorder_position\x18\x02 \x01(\v2\x17.aftertouch.v1.PositionR\rorderPosition\"\xc8\x05\n" +
@@ -1675,20 +1738,21 @@ var file_aftertouch_v1_log_proto_depIdxs = []int32{
 	8,  // 12: aftertouch.v1.TokenBearing.click:type_name -> aftertouch.v1.Touch
 	7,  // 13: aftertouch.v1.TouchForward.touches:type_name -> aftertouch.v1.ForwardedTouch
 	8,  // 14: aftertouch.v1.ForwardedTouch.touch:type_name -> aftertouch.v1.Touch
-	0,  // 15: aftertouch.v1.Touch.kind:type_name -> aftertouch.v1.Touch.Kind
-	18, // 16: aftertouch.v1.Touch.viewability:type_name -> aftertouch.v1.Impression.Viewability
-	11, // 17: aftertouch.v1.ConversionOwned.conversion:type_name -> aftertouch.v1.CanonicalConversion
-	3,  // 18: aftertouch.v1.ConversionReleased.order_position:type_name -> aftertouch.v1.Position
-	3,  // 19: aftertouch.v1.CanonicalConversion.order_position:type_name -> aftertouch.v1.Position
-	8,  // 20: aftertouch.v1.CanonicalConversion.click:type_name -> aftertouch.v1.Touch
-	8,  // 21: aftertouch.v1.CanonicalConversion.codes:type_name -> aftertouch.v1.Touch
-	8,  // 22: aftertouch.v1.ClickAnswer.click:type_name -> aftertouch.v1.Touch
-	16, // 23: aftertouch.v1.Refusals.counts:type_name -> aftertouch.v1.RefusalCount
-	24, // [24:24] is the sub-list for method output_type
-	24, // [24:24] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	3,  // 15: aftertouch.v1.ForwardedTouch.position:type_name -> aftertouch.v1.Position
+	0,  // 16: aftertouch.v1.Touch.kind:type_name -> aftertouch.v1.Touch.Kind
+	18, // 17: aftertouch.v1.Touch.viewability:type_name -> aftertouch.v1.Impression.Viewability
+	11, // 18: aftertouch.v1.ConversionOwned.conversion:type_name -> aftertouch.v1.CanonicalConversion
+	3,  // 19: aftertouch.v1.ConversionReleased.order_position:type_name -> aftertouch.v1.Position
+	3,  // 20: aftertouch.v1.CanonicalConversion.order_position:type_name -> aftertouch.v1.Position
+	8,  // 21: aftertouch.v1.CanonicalConversion.click:type_name -> aftertouch.v1.Touch
+	8,  // 22: aftertouch.v1.CanonicalConversion.codes:type_name -> aftertouch.v1.Touch
+	8,  // 23: aftertouch.v1.ClickAnswer.click:type_name -> aftertouch.v1.Touch
+	16, // 24: aftertouch.v1.Refusals.counts:type_name -> aftertouch.v1.RefusalCount
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_aftertouch_v1_log_proto_init() }
