@@ -1,0 +1,2 @@
+// Package broker runs a Kafka-protocol broker inside the process.
+package broker

@@ -1,0 +1,2 @@
+// Package chdb runs the ClickHouse engine inside the process.
+package chdb
