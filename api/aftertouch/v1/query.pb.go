@@ -24,9 +24,9 @@ const (
 // Parameters select and shape a report. All are optional.
 type Parameters struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// RFC 3339 or YYYY-MM-DD in tz; default 30 days before to.
+	// RFC 3339 or YYYY-MM-DD in tz; default 30 days before to. Reports answer with the time that was used.
 	From string `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
-	// Exclusive; default now.
+	// Exclusive; default the end of the present quarter of an hour, so that everything up to now is in.
 	To string `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
 	// IANA name; default the campaign's, else the workspace's.
 	Tz       string `protobuf:"bytes,3,opt,name=tz,proto3" json:"tz,omitempty"`
@@ -41,7 +41,8 @@ type Parameters struct {
 	Within string `protobuf:"bytes,9,opt,name=within,proto3" json:"within,omitempty"`
 	// json or csv.
 	Format string `protobuf:"bytes,10,opt,name=format,proto3" json:"format,omitempty"`
-	// Of campaign, creator, placement, link, day; default campaign,creator.
+	// Of campaign, creator, placement, link, day, in any order, also separated by commas; default campaign,creator. The
+	// report exposure knows campaign and creator; its default is creator.
 	By []string `protobuf:"bytes,11,rep,name=by,proto3" json:"by,omitempty"`
 	// Most rows to return; default 1,000, at most 100,000.
 	Limit         int32 `protobuf:"varint,12,opt,name=limit,proto3" json:"limit,omitempty"`
@@ -217,14 +218,13 @@ func (x *DataVersion) GetOffsets() map[int32]int64 {
 	return nil
 }
 
-// Totals of one currency. Conversions: total = attributed + other + sum(unattributed) + sum(excluded). The maps'
-// values and all money obey the same identity.
+// Totals of one currency. Conversions and value: total = attributed + other + sum(unattributed) + sum(excluded), exactly.
 type Totals struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Total *Amount                `protobuf:"bytes,1,opt,name=total,proto3" json:"total,omitempty"`
-	// Credit of the rows shown.
+	// Credit of the rows shown: the sum over the rows, where rows show credit of one model, is exactly this.
 	Attributed *Amount `protobuf:"bytes,2,opt,name=attributed,proto3" json:"attributed,omitempty"`
-	// Credit outside the filter.
+	// Credit outside the filter, and of rows omitted because of the limit.
 	Other         *Amount            `protobuf:"bytes,3,opt,name=other,proto3" json:"other,omitempty"`
 	Unattributed  map[string]*Amount `protobuf:"bytes,4,rep,name=unattributed,proto3" json:"unattributed,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Excluded      map[string]*Amount `protobuf:"bytes,5,rep,name=excluded,proto3" json:"excluded,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -358,8 +358,10 @@ type PerformanceResponse struct {
 	Parameters  *Parameters            `protobuf:"bytes,2,opt,name=parameters,proto3" json:"parameters,omitempty"`
 	DataVersion *DataVersion           `protobuf:"bytes,3,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
 	Rows        []*PerformanceRow      `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
-	// By currency, then for the model named in parameters, or last_touch.
-	Totals        map[string]*Totals `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// By currency, for the model named in parameters, or last_touch. The currency of conversions without a value is "".
+	Totals map[string]*Totals `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Rows beyond the limit; their credit is in totals.other.
+	OmittedRows   int64 `protobuf:"varint,6,opt,name=omitted_rows,json=omittedRows,proto3" json:"omitted_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -429,6 +431,13 @@ func (x *PerformanceResponse) GetTotals() map[string]*Totals {
 	return nil
 }
 
+func (x *PerformanceResponse) GetOmittedRows() int64 {
+	if x != nil {
+		return x.OmittedRows
+	}
+	return 0
+}
+
 // PerformanceRow is one line of performance.
 type PerformanceRow struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
@@ -437,24 +446,27 @@ type PerformanceRow struct {
 	Placement string                 `protobuf:"bytes,3,opt,name=placement,proto3" json:"placement,omitempty"`
 	Link      string                 `protobuf:"bytes,4,opt,name=link,proto3" json:"link,omitempty"`
 	// YYYY-MM-DD in the report's time zone.
-	Day         string `protobuf:"bytes,5,opt,name=day,proto3" json:"day,omitempty"`
-	Impressions int64  `protobuf:"varint,6,opt,name=impressions,proto3" json:"impressions,omitempty"`
-	Viewable    int64  `protobuf:"varint,7,opt,name=viewable,proto3" json:"viewable,omitempty"`
-	Engagements int64  `protobuf:"varint,8,opt,name=engagements,proto3" json:"engagements,omitempty"`
-	Visits      int64  `protobuf:"varint,9,opt,name=visits,proto3" json:"visits,omitempty"`
-	Clicks      int64  `protobuf:"varint,10,opt,name=clicks,proto3" json:"clicks,omitempty"`
+	Day string `protobuf:"bytes,5,opt,name=day,proto3" json:"day,omitempty"`
+	// Touches in the period without invalid traffic; viewable impressions are a part of the impressions.
+	Impressions int64 `protobuf:"varint,6,opt,name=impressions,proto3" json:"impressions,omitempty"`
+	Viewable    int64 `protobuf:"varint,7,opt,name=viewable,proto3" json:"viewable,omitempty"`
+	Engagements int64 `protobuf:"varint,8,opt,name=engagements,proto3" json:"engagements,omitempty"`
+	Visits      int64 `protobuf:"varint,9,opt,name=visits,proto3" json:"visits,omitempty"`
+	Clicks      int64 `protobuf:"varint,10,opt,name=clicks,proto3" json:"clicks,omitempty"`
 	// People exposed in the period.
 	Exposed int64 `protobuf:"varint,11,opt,name=exposed,proto3" json:"exposed,omitempty"`
-	// Exposed people who acted within the window.
+	// Exposed people who acted within the window of their first exposure.
 	Acted int64 `protobuf:"varint,12,opt,name=acted,proto3" json:"acted,omitempty"`
-	// Touches flagged invalid; included in the counts above only where the name says gross.
+	// Touches of all kinds flagged as invalid traffic; they are not in the counts above.
 	Invalid int64          `protobuf:"varint,13,opt,name=invalid,proto3" json:"invalid,omitempty"`
 	Credits []*ModelCredit `protobuf:"bytes,14,rep,name=credits,proto3" json:"credits,omitempty"`
-	// Seconds from first eligible touch to conversion, median over credited conversions; 0 without any.
+	// Seconds from the first eligible touch to the conversion, median over the conversions credited; a conversion counts
+	// once for each of the row's links and placements that it was credited through. 0 without any.
 	TimeToConvertP50S int64 `protobuf:"varint,15,opt,name=time_to_convert_p50_s,json=timeToConvertP50S,proto3" json:"time_to_convert_p50_s,omitempty"`
-	Exact             bool  `protobuf:"varint,16,opt,name=exact,proto3" json:"exact,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// False when exposed and acted are estimates.
+	Exact         bool `protobuf:"varint,16,opt,name=exact,proto3" json:"exact,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PerformanceRow) Reset() {
@@ -672,12 +684,14 @@ func (x *ModelCredit) GetValueMinor() int64 {
 
 // ExposureResponse is the report exposure.
 type ExposureResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Report        string                 `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
-	Parameters    *Parameters            `protobuf:"bytes,2,opt,name=parameters,proto3" json:"parameters,omitempty"`
-	DataVersion   *DataVersion           `protobuf:"bytes,3,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
-	Rows          []*ExposureRow         `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
-	Totals        map[string]*Totals     `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Report      string                 `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	Parameters  *Parameters            `protobuf:"bytes,2,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	DataVersion *DataVersion           `protobuf:"bytes,3,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
+	Rows        []*ExposureRow         `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	Totals      map[string]*Totals     `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Rows beyond the limit.
+	OmittedRows   int64 `protobuf:"varint,6,opt,name=omitted_rows,json=omittedRows,proto3" json:"omitted_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -747,6 +761,13 @@ func (x *ExposureResponse) GetTotals() map[string]*Totals {
 	return nil
 }
 
+func (x *ExposureResponse) GetOmittedRows() int64 {
+	if x != nil {
+		return x.OmittedRows
+	}
+	return 0
+}
+
 // ExposureRow is one creator and action. Every exposed person is in one of acted, after, before and none.
 type ExposureRow struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -754,15 +775,19 @@ type ExposureRow struct {
 	Campaign string                 `protobuf:"bytes,2,opt,name=campaign,proto3" json:"campaign,omitempty"`
 	Action   string                 `protobuf:"bytes,3,opt,name=action,proto3" json:"action,omitempty"`
 	Exposed  int64                  `protobuf:"varint,4,opt,name=exposed,proto3" json:"exposed,omitempty"`
-	Clicked  int64                  `protobuf:"varint,5,opt,name=clicked,proto3" json:"clicked,omitempty"`
+	// Exposed people who clicked in the period.
+	Clicked int64 `protobuf:"varint,5,opt,name=clicked,proto3" json:"clicked,omitempty"`
 	// With a conversion in [t0, t0 + within], t0 being the first exposure in the period.
-	Acted  int64 `protobuf:"varint,6,opt,name=acted,proto3" json:"acted,omitempty"`
-	After  int64 `protobuf:"varint,7,opt,name=after,proto3" json:"after,omitempty"`
+	Acted int64 `protobuf:"varint,6,opt,name=acted,proto3" json:"acted,omitempty"`
+	// With a conversion later than that.
+	After int64 `protobuf:"varint,7,opt,name=after,proto3" json:"after,omitempty"`
+	// With only earlier conversions.
 	Before int64 `protobuf:"varint,8,opt,name=before,proto3" json:"before,omitempty"`
-	None   int64 `protobuf:"varint,9,opt,name=none,proto3" json:"none,omitempty"`
+	// Without any.
+	None int64 `protobuf:"varint,9,opt,name=none,proto3" json:"none,omitempty"`
 	// Exposed people whose window is still open.
 	WindowOpen int64 `protobuf:"varint,10,opt,name=window_open,json=windowOpen,proto3" json:"window_open,omitempty"`
-	// People who acted in the period and were never exposed before it.
+	// People who acted in the period and were never exposed before its end.
 	UnexposedActed int64 `protobuf:"varint,11,opt,name=unexposed_acted,json=unexposedActed,proto3" json:"unexposed_acted,omitempty"`
 	ActedRate      *Rate `protobuf:"bytes,12,opt,name=acted_rate,json=actedRate,proto3" json:"acted_rate,omitempty"`
 	// False when the distinct counts are estimates.
@@ -973,12 +998,15 @@ func (x *Rate) GetN() int64 {
 
 // ConversionsResponse is the report conversions.
 type ConversionsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Report        string                 `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
-	Parameters    *Parameters            `protobuf:"bytes,2,opt,name=parameters,proto3" json:"parameters,omitempty"`
-	DataVersion   *DataVersion           `protobuf:"bytes,3,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
-	Rows          []*ConversionRow       `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
-	Totals        map[string]*Totals     `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Report      string                 `protobuf:"bytes,1,opt,name=report,proto3" json:"report,omitempty"`
+	Parameters  *Parameters            `protobuf:"bytes,2,opt,name=parameters,proto3" json:"parameters,omitempty"`
+	DataVersion *DataVersion           `protobuf:"bytes,3,opt,name=data_version,json=dataVersion,proto3" json:"data_version,omitempty"`
+	// Newest first.
+	Rows   []*ConversionRow   `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
+	Totals map[string]*Totals `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Rows beyond the limit.
+	OmittedRows   int64 `protobuf:"varint,6,opt,name=omitted_rows,json=omittedRows,proto3" json:"omitted_rows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1046,6 +1074,13 @@ func (x *ConversionsResponse) GetTotals() map[string]*Totals {
 		return x.Totals
 	}
 	return nil
+}
+
+func (x *ConversionsResponse) GetOmittedRows() int64 {
+	if x != nil {
+		return x.OmittedRows
+	}
+	return 0
 }
 
 // ConversionRow is one conversion.
@@ -1808,7 +1843,9 @@ type PartitionHealth struct {
 	// Timestamp of the newest applied record, RFC 3339.
 	AppliedTime string `protobuf:"bytes,3,opt,name=applied_time,json=appliedTime,proto3" json:"applied_time,omitempty"`
 	// Milliseconds between now and applied_time when records are waiting, else 0.
-	LagMs         int64 `protobuf:"varint,4,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	LagMs int64 `protobuf:"varint,4,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	// Records in the log that are not yet applied; -1 when the log could not be asked.
+	LagRecords    int64 `protobuf:"varint,5,opt,name=lag_records,json=lagRecords,proto3" json:"lag_records,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1871,6 +1908,13 @@ func (x *PartitionHealth) GetLagMs() int64 {
 	return 0
 }
 
+func (x *PartitionHealth) GetLagRecords() int64 {
+	if x != nil {
+		return x.LagRecords
+	}
+	return 0
+}
+
 var File_aftertouch_v1_query_proto protoreflect.FileDescriptor
 
 const file_aftertouch_v1_query_proto_rawDesc = "" +
@@ -1914,7 +1958,7 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"\x06Amount\x12 \n" +
 	"\vconversions\x18\x01 \x01(\tR\vconversions\x12\x1f\n" +
 	"\vvalue_minor\x18\x02 \x01(\x03R\n" +
-	"valueMinor\"\xf4\x02\n" +
+	"valueMinor\"\x97\x03\n" +
 	"\x13PerformanceResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\tR\x06report\x129\n" +
 	"\n" +
@@ -1922,7 +1966,8 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"parameters\x12=\n" +
 	"\fdata_version\x18\x03 \x01(\v2\x1a.aftertouch.v1.DataVersionR\vdataVersion\x121\n" +
 	"\x04rows\x18\x04 \x03(\v2\x1d.aftertouch.v1.PerformanceRowR\x04rows\x12F\n" +
-	"\x06totals\x18\x05 \x03(\v2..aftertouch.v1.PerformanceResponse.TotalsEntryR\x06totals\x1aP\n" +
+	"\x06totals\x18\x05 \x03(\v2..aftertouch.v1.PerformanceResponse.TotalsEntryR\x06totals\x12!\n" +
+	"\fomitted_rows\x18\x06 \x01(\x03R\vomittedRows\x1aP\n" +
 	"\vTotalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
 	"\x05value\x18\x02 \x01(\v2\x15.aftertouch.v1.TotalsR\x05value:\x028\x01\"\xe2\x03\n" +
@@ -1949,7 +1994,7 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"\bcurrency\x18\x02 \x01(\tR\bcurrency\x12 \n" +
 	"\vconversions\x18\x03 \x01(\tR\vconversions\x12\x1f\n" +
 	"\vvalue_minor\x18\x04 \x01(\x03R\n" +
-	"valueMinor\"\xeb\x02\n" +
+	"valueMinor\"\x8e\x03\n" +
 	"\x10ExposureResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\tR\x06report\x129\n" +
 	"\n" +
@@ -1957,7 +2002,8 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"parameters\x12=\n" +
 	"\fdata_version\x18\x03 \x01(\v2\x1a.aftertouch.v1.DataVersionR\vdataVersion\x12.\n" +
 	"\x04rows\x18\x04 \x03(\v2\x1a.aftertouch.v1.ExposureRowR\x04rows\x12C\n" +
-	"\x06totals\x18\x05 \x03(\v2+.aftertouch.v1.ExposureResponse.TotalsEntryR\x06totals\x1aP\n" +
+	"\x06totals\x18\x05 \x03(\v2+.aftertouch.v1.ExposureResponse.TotalsEntryR\x06totals\x12!\n" +
+	"\fomitted_rows\x18\x06 \x01(\x03R\vomittedRows\x1aP\n" +
 	"\vTotalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
 	"\x05value\x18\x02 \x01(\v2\x15.aftertouch.v1.TotalsR\x05value:\x028\x01\"\x91\x03\n" +
@@ -1983,7 +2029,7 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"\x05value\x18\x01 \x01(\x01R\x05value\x12\x10\n" +
 	"\x03low\x18\x02 \x01(\x01R\x03low\x12\x12\n" +
 	"\x04high\x18\x03 \x01(\x01R\x04high\x12\f\n" +
-	"\x01n\x18\x04 \x01(\x03R\x01n\"\xf3\x02\n" +
+	"\x01n\x18\x04 \x01(\x03R\x01n\"\x96\x03\n" +
 	"\x13ConversionsResponse\x12\x16\n" +
 	"\x06report\x18\x01 \x01(\tR\x06report\x129\n" +
 	"\n" +
@@ -1991,7 +2037,8 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"parameters\x12=\n" +
 	"\fdata_version\x18\x03 \x01(\v2\x1a.aftertouch.v1.DataVersionR\vdataVersion\x120\n" +
 	"\x04rows\x18\x04 \x03(\v2\x1c.aftertouch.v1.ConversionRowR\x04rows\x12F\n" +
-	"\x06totals\x18\x05 \x03(\v2..aftertouch.v1.ConversionsResponse.TotalsEntryR\x06totals\x1aP\n" +
+	"\x06totals\x18\x05 \x03(\v2..aftertouch.v1.ConversionsResponse.TotalsEntryR\x06totals\x12!\n" +
+	"\fomitted_rows\x18\x06 \x01(\x03R\vomittedRows\x1aP\n" +
 	"\vTotalsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
 	"\x05value\x18\x02 \x01(\v2\x15.aftertouch.v1.TotalsR\x05value:\x028\x01\"\xac\x03\n" +
@@ -2093,13 +2140,15 @@ const file_aftertouch_v1_query_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x14\n" +
 	"\x05gross\x18\x04 \x01(\x03R\x05gross\x12\x10\n" +
-	"\x03net\x18\x05 \x01(\x03R\x03net\"\x8a\x01\n" +
+	"\x03net\x18\x05 \x01(\x03R\x03net\"\xab\x01\n" +
 	"\x0fPartitionHealth\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12\x1f\n" +
 	"\vnext_offset\x18\x02 \x01(\x03R\n" +
 	"nextOffset\x12!\n" +
 	"\fapplied_time\x18\x03 \x01(\tR\vappliedTime\x12\x15\n" +
-	"\x06lag_ms\x18\x04 \x01(\x03R\x05lagMs2\x80\x03\n" +
+	"\x06lag_ms\x18\x04 \x01(\x03R\x05lagMs\x12\x1f\n" +
+	"\vlag_records\x18\x05 \x01(\x03R\n" +
+	"lagRecords2\x80\x03\n" +
 	"\fQueryService\x12L\n" +
 	"\vPerformance\x12\x19.aftertouch.v1.Parameters\x1a\".aftertouch.v1.PerformanceResponse\x12F\n" +
 	"\bExposure\x12\x19.aftertouch.v1.Parameters\x1a\x1f.aftertouch.v1.ExposureResponse\x12L\n" +

@@ -136,6 +136,7 @@ func (m *PerformanceResponse) CloneVT() *PerformanceResponse {
 	r.Report = m.Report
 	r.Parameters = m.Parameters.CloneVT()
 	r.DataVersion = m.DataVersion.CloneVT()
+	r.OmittedRows = m.OmittedRows
 	if rhs := m.Rows; rhs != nil {
 		tmpContainer := make([]*PerformanceRow, len(rhs))
 		for k, v := range rhs {
@@ -227,6 +228,7 @@ func (m *ExposureResponse) CloneVT() *ExposureResponse {
 	r.Report = m.Report
 	r.Parameters = m.Parameters.CloneVT()
 	r.DataVersion = m.DataVersion.CloneVT()
+	r.OmittedRows = m.OmittedRows
 	if rhs := m.Rows; rhs != nil {
 		tmpContainer := make([]*ExposureRow, len(rhs))
 		for k, v := range rhs {
@@ -310,6 +312,7 @@ func (m *ConversionsResponse) CloneVT() *ConversionsResponse {
 	r.Report = m.Report
 	r.Parameters = m.Parameters.CloneVT()
 	r.DataVersion = m.DataVersion.CloneVT()
+	r.OmittedRows = m.OmittedRows
 	if rhs := m.Rows; rhs != nil {
 		tmpContainer := make([]*ConversionRow, len(rhs))
 		for k, v := range rhs {
@@ -574,6 +577,7 @@ func (m *PartitionHealth) CloneVT() *PartitionHealth {
 	r.NextOffset = m.NextOffset
 	r.AppliedTime = m.AppliedTime
 	r.LagMs = m.LagMs
+	r.LagRecords = m.LagRecords
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -813,6 +817,9 @@ func (this *PerformanceResponse) EqualVT(that *PerformanceResponse) bool {
 			}
 		}
 	}
+	if this.OmittedRows != that.OmittedRows {
+		return false
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -981,6 +988,9 @@ func (this *ExposureResponse) EqualVT(that *ExposureResponse) bool {
 			}
 		}
 	}
+	if this.OmittedRows != that.OmittedRows {
+		return false
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -1128,6 +1138,9 @@ func (this *ConversionsResponse) EqualVT(that *ConversionsResponse) bool {
 				return false
 			}
 		}
+	}
+	if this.OmittedRows != that.OmittedRows {
+		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
@@ -1572,6 +1585,9 @@ func (this *PartitionHealth) EqualVT(that *PartitionHealth) bool {
 	if this.LagMs != that.LagMs {
 		return false
 	}
+	if this.LagRecords != that.LagRecords {
+		return false
+	}
 	return string(this.unknownFields) == string(that.unknownFields)
 }
 
@@ -1934,6 +1950,11 @@ func (m *PerformanceResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.OmittedRows != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OmittedRows))
+		i--
+		dAtA[i] = 0x30
+	}
 	if len(m.Totals) > 0 {
 		for k := range m.Totals {
 			v := m.Totals[k]
@@ -2224,6 +2245,11 @@ func (m *ExposureResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.OmittedRows != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OmittedRows))
+		i--
+		dAtA[i] = 0x30
+	}
 	if len(m.Totals) > 0 {
 		for k := range m.Totals {
 			v := m.Totals[k]
@@ -2494,6 +2520,11 @@ func (m *ConversionsResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.OmittedRows != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.OmittedRows))
+		i--
+		dAtA[i] = 0x30
 	}
 	if len(m.Totals) > 0 {
 		for k := range m.Totals {
@@ -3322,6 +3353,11 @@ func (m *PartitionHealth) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.LagRecords != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LagRecords))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.LagMs != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LagMs))
 		i--
@@ -3529,6 +3565,9 @@ func (m *PerformanceResponse) SizeVT() (n int) {
 			n += mapEntrySize + 1 + protohelpers.SizeOfVarint(uint64(mapEntrySize))
 		}
 	}
+	if m.OmittedRows != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.OmittedRows))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3661,6 +3700,9 @@ func (m *ExposureResponse) SizeVT() (n int) {
 			n += mapEntrySize + 1 + protohelpers.SizeOfVarint(uint64(mapEntrySize))
 		}
 	}
+	if m.OmittedRows != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.OmittedRows))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -3780,6 +3822,9 @@ func (m *ConversionsResponse) SizeVT() (n int) {
 			mapEntrySize := 1 + len(k) + protohelpers.SizeOfVarint(uint64(len(k))) + l
 			n += mapEntrySize + 1 + protohelpers.SizeOfVarint(uint64(mapEntrySize))
 		}
+	}
+	if m.OmittedRows != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.OmittedRows))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4142,6 +4187,9 @@ func (m *PartitionHealth) SizeVT() (n int) {
 	}
 	if m.LagMs != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.LagMs))
+	}
+	if m.LagRecords != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.LagRecords))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -5553,6 +5601,25 @@ func (m *PerformanceResponse) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Totals[mapkey] = mapvalue
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OmittedRows", wireType)
+			}
+			m.OmittedRows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OmittedRows |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6473,6 +6540,25 @@ func (m *ExposureResponse) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Totals[mapkey] = mapvalue
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OmittedRows", wireType)
+			}
+			m.OmittedRows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OmittedRows |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -7281,6 +7367,25 @@ func (m *ConversionsResponse) UnmarshalVT(dAtA []byte) error {
 			}
 			m.Totals[mapkey] = mapvalue
 			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field OmittedRows", wireType)
+			}
+			m.OmittedRows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.OmittedRows |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -10031,6 +10136,25 @@ func (m *PartitionHealth) UnmarshalVT(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.LagMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LagRecords", wireType)
+			}
+			m.LagRecords = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LagRecords |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
