@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
@@ -52,11 +53,10 @@ func shown(flag *kong.Flag) any {
 	default:
 		return hidden
 	}
-	switch flag.Target.Kind() {
-	case reflect.Bool, reflect.Int, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float64:
-		return flag.Target.Interface()
+	if kind := flag.Target.Kind(); kind == reflect.String || flag.Target.Type() == reflect.TypeFor[time.Duration]() {
+		return text
 	}
-	return text
+	return flag.Target.Interface()
 }
 
 // withoutPassword hides the password of an address, wherever the engine's address may carry it.

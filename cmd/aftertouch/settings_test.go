@@ -83,7 +83,7 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 	for _, tc := range []struct {
 		name, file, want string
 	}{
-		{"unknown key", "log-levle: debug\nlog:\n  colour: red\n", `there is no setting "log-colour"`},
+		{"unknown key", "log-lewel: debug\nlog:\n  colour: red\n", `there is no setting "log-colour"`},
 		{"not YAML", "log-level: [", "reading the configuration file"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -102,9 +102,9 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 }
 
 func TestMisspeltVariablesAreNamed(t *testing.T) {
-	t.Setenv("AFTERTOUCH_LOG_LEVLE", "debug")
+	t.Setenv("AFTERTOUCH_LOG_LEWEL", "debug")
 	_, _, errOut := runLine(t, "version")
-	if !strings.Contains(errOut, "AFTERTOUCH_LOG_LEVLE is not a setting") {
+	if !strings.Contains(errOut, "AFTERTOUCH_LOG_LEWEL is not a setting") {
 		t.Errorf("stderr does not name the variable: %q", errOut)
 	}
 }

@@ -3,7 +3,6 @@ package run
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -14,7 +13,7 @@ import (
 
 func testProcess(c Config) (*Process, *Readiness) {
 	readiness := &Readiness{}
-	return NewProcess(c, slog.New(slog.NewTextHandler(io.Discard, nil)), readiness), readiness
+	return NewProcess(c, slog.New(slog.DiscardHandler), readiness), readiness
 }
 
 type journal struct {

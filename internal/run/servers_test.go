@@ -21,7 +21,7 @@ import (
 func serve(t *testing.T, handler http.Handler, server *grpc.Server, c Config) (s *Servers, stop func() error) {
 	t.Helper()
 	c.HTTPAddr, c.GRPCAddr = "127.0.0.1:0", "127.0.0.1:0"
-	s, err := Listen(t.Context(), c, slog.New(slog.NewTextHandler(io.Discard, nil)), handler, server)
+	s, err := Listen(t.Context(), c, slog.New(slog.DiscardHandler), handler, server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +100,7 @@ func TestListenNamesTheSettingOfATakenPort(t *testing.T) {
 	s, _ := serve(t, http.NotFoundHandler(), nil, Default())
 	c := Default()
 	c.HTTPAddr = s.HTTPAddr().String()
-	_, err := Listen(t.Context(), c, slog.New(slog.NewTextHandler(io.Discard, nil)), http.NotFoundHandler(), nil)
+	_, err := Listen(t.Context(), c, slog.New(slog.DiscardHandler), http.NotFoundHandler(), nil)
 	if err == nil || !strings.Contains(err.Error(), "--http-addr") {
 		t.Errorf("Listen on a taken port: %v, want an error that names --http-addr", err)
 	}
@@ -108,7 +108,7 @@ func TestListenNamesTheSettingOfATakenPort(t *testing.T) {
 
 func TestOpsAnswerHealthReadinessMetricsAndTheDescription(t *testing.T) {
 	mux, readiness := http.NewServeMux(), &Readiness{}
-	var behind error = errors.New("3 records behind")
+	behind := errors.New("3 records behind")
 	readiness.Add("registry", func() error { return behind })
 	RegisterOps(mux, readiness, prometheus.NewRegistry(), []byte(`{"swagger":"2.0"}`))
 	server := httptest.NewServer(mux)

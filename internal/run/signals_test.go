@@ -1,7 +1,6 @@
 package run
 
 import (
-	"io"
 	"log/slog"
 	"os"
 	"syscall"
@@ -11,7 +10,7 @@ import (
 
 func TestFirstSignalDrainsAndSecondExits(t *testing.T) {
 	exited := make(chan int, 1)
-	ctx, restore := signals(t.Context(), slog.New(slog.NewTextHandler(io.Discard, nil)), func(code int) { exited <- code })
+	ctx, restore := signals(t.Context(), slog.New(slog.DiscardHandler), func(code int) { exited <- code })
 	defer restore()
 	send := func() {
 		t.Helper()
