@@ -1,0 +1,69 @@
+package state
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// A stored value is the log day of its newest delta (2 bytes, big endian) and the concatenated deltas, oldest first.
+const headerSize = 2
+
+var errShortValue = errors.New("state: stored value without a header")
+
+// merger concatenates deltas and keeps the newest day. A touch is thereby a small write without a read.
+var merger = &pebble.Merger{
+	Name: "aftertouch.deltas.v1",
+	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
+		m := &deltaMerger{}
+		return m, m.add(value)
+	},
+}
+
+// deltaMerger gathers operands in the order of their arrival, one after the other in one buffer, and brings them into
+// the order of their age once, in Finish: prepending each operand would copy the state once for each delta.
+type deltaMerger struct {
+	day   uint16
+	buf   []byte
+	ends  []int
+	older bool
+}
+
+func (m *deltaMerger) add(value []byte) error {
+	if len(value) < headerSize {
+		return errShortValue
+	}
+	m.day = max(m.day, binary.BigEndian.Uint16(value))
+	m.buf = append(m.buf, value[headerSize:]...)
+	m.ends = append(m.ends, len(m.buf))
+	return nil
+}
+
+// MergeNewer adds an operand that is newer than those before.
+func (m *deltaMerger) MergeNewer(value []byte) error { return m.add(value) }
+
+// MergeOlder adds an operand that is older than those before.
+func (m *deltaMerger) MergeOlder(value []byte) error {
+	m.older = true
+	return m.add(value)
+}
+
+// Finish returns the merged value.
+func (m *deltaMerger) Finish(bool) ([]byte, io.Closer, error) {
+	out := make([]byte, headerSize, headerSize+len(m.buf))
+	binary.BigEndian.PutUint16(out, m.day)
+	if !m.older {
+		return append(out, m.buf...), nil, nil
+	}
+	for i := range slices.Backward(m.ends) {
+		start := 0
+		if i > 0 {
+			start = m.ends[i-1]
+		}
+		out = append(out, m.buf[start:m.ends[i]]...)
+	}
+	return out, nil, nil
+}
