@@ -26,6 +26,8 @@ type Fact struct {
 	LogDay uint16
 	// Flags are the stamped ones and those that the core adds, sorted.
 	Flags []string
+	// CountUnmeasured says that the event's agreement version counts unmeasured impressions (A4), so that one exposes (X1).
+	CountUnmeasured bool
 	// Duplicates counts further records with this identity.
 	Duplicates uint32
 	// ChangedOffset is the offset that last changed this row, in the entity's partition.
