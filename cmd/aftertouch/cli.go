@@ -15,6 +15,7 @@ type cli struct {
 	Dump   bool                `help:"Print the effective configuration and where each setting comes from, and exit." once:""`
 	Log    telemetry.LogConfig `embed:"" prefix:"log-"`
 
+	All     allCmd     `cmd:"" help:"Run everything in one process, on embedded engines unless servers are named."`
 	Version versionCmd `cmd:"" help:"Print what this binary was built from."`
 
 	// parsed is set once every setting has its value.
@@ -37,5 +38,5 @@ func (c *cli) chosen() command {
 
 // defaults returns the command line with every setting at its default.
 func defaults() *cli {
-	return &cli{Log: telemetry.DefaultLog()}
+	return &cli{Log: telemetry.DefaultLog(), All: defaultAll()}
 }
