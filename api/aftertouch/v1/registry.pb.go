@@ -622,8 +622,10 @@ type Workspace struct {
 	ConsentRequired bool `protobuf:"varint,6,opt,name=consent_required,json=consentRequired,proto3" json:"consent_required,omitempty"`
 	// The browser's Do Not Track header means denied.
 	HonourDoNotTrack bool `protobuf:"varint,7,opt,name=honour_do_not_track,json=honourDoNotTrack,proto3" json:"honour_do_not_track,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// An admin key of the workspace: only in the answer that created it.
+	AdminKey      string `protobuf:"bytes,8,opt,name=admin_key,json=adminKey,proto3" json:"admin_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Workspace) Reset() {
@@ -703,6 +705,13 @@ func (x *Workspace) GetHonourDoNotTrack() bool {
 		return x.HonourDoNotTrack
 	}
 	return false
+}
+
+func (x *Workspace) GetAdminKey() string {
+	if x != nil {
+		return x.AdminKey
+	}
+	return ""
 }
 
 // Key authenticates callers.
@@ -911,7 +920,7 @@ type Campaign struct {
 	ReplacesVersion uint32                 `protobuf:"varint,3,opt,name=replaces_version,json=replacesVersion,proto3" json:"replaces_version,omitempty"`
 	Name            string                 `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
 	Start           *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start,proto3" json:"start,omitempty"`
-	// Exclusive.
+	// Exclusive; absent for a campaign without end.
 	End *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=end,proto3" json:"end,omitempty"`
 	// ISO 4217.
 	Currency string `protobuf:"bytes,7,opt,name=currency,proto3" json:"currency,omitempty"`
@@ -2234,7 +2243,7 @@ const file_aftertouch_v1_registry_proto_rawDesc = "" +
 	"\n" +
 	"partitions\x18\x03 \x01(\x05R\n" +
 	"partitions\x12\x19\n" +
-	"\bepoch_id\x18\x04 \x01(\tR\aepochId\"\xfe\x01\n" +
+	"\bepoch_id\x18\x04 \x01(\tR\aepochId\"\x9b\x02\n" +
 	"\tWorkspace\x12!\n" +
 	"\fworkspace_id\x18\x01 \x01(\tR\vworkspaceId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12)\n" +
@@ -2242,7 +2251,8 @@ const file_aftertouch_v1_registry_proto_rawDesc = "" +
 	"\x04name\x18\x04 \x01(\tR\x04name\x12\x1b\n" +
 	"\ttime_zone\x18\x05 \x01(\tR\btimeZone\x12)\n" +
 	"\x10consent_required\x18\x06 \x01(\bR\x0fconsentRequired\x12-\n" +
-	"\x13honour_do_not_track\x18\a \x01(\bR\x10honourDoNotTrack\"\xcd\x02\n" +
+	"\x13honour_do_not_track\x18\a \x01(\bR\x10honourDoNotTrack\x12\x1b\n" +
+	"\tadmin_key\x18\b \x01(\tR\badminKey\"\xcd\x02\n" +
 	"\x03Key\x12\x15\n" +
 	"\x06key_id\x18\x01 \x01(\tR\x05keyId\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\rR\aversion\x12)\n" +

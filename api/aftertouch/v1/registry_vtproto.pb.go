@@ -170,6 +170,7 @@ func (m *Workspace) CloneVT() *Workspace {
 	r.TimeZone = m.TimeZone
 	r.ConsentRequired = m.ConsentRequired
 	r.HonourDoNotTrack = m.HonourDoNotTrack
+	r.AdminKey = m.AdminKey
 	if len(m.unknownFields) > 0 {
 		r.unknownFields = make([]byte, len(m.unknownFields))
 		copy(r.unknownFields, m.unknownFields)
@@ -987,6 +988,9 @@ func (this *Workspace) EqualVT(that *Workspace) bool {
 		return false
 	}
 	if this.HonourDoNotTrack != that.HonourDoNotTrack {
+		return false
+	}
+	if this.AdminKey != that.AdminKey {
 		return false
 	}
 	return string(this.unknownFields) == string(that.unknownFields)
@@ -2118,6 +2122,13 @@ func (m *Workspace) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if len(m.AdminKey) > 0 {
+		i -= len(m.AdminKey)
+		copy(dAtA[i:], m.AdminKey)
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(len(m.AdminKey)))
+		i--
+		dAtA[i] = 0x42
 	}
 	if m.HonourDoNotTrack {
 		i--
@@ -3746,6 +3757,10 @@ func (m *Workspace) SizeVT() (n int) {
 	if m.HonourDoNotTrack {
 		n += 2
 	}
+	l = len(m.AdminKey)
+	if l > 0 {
+		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -5245,6 +5260,38 @@ func (m *Workspace) UnmarshalVT(dAtA []byte) error {
 				}
 			}
 			m.HonourDoNotTrack = bool(v != 0)
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AdminKey", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return protohelpers.ErrInvalidLength
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.AdminKey = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
