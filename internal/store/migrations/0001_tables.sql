@@ -146,13 +146,14 @@ CREATE TABLE IF NOT EXISTS journeys {{.OnCluster}} (
     first_touch_time    DateTime64(3, 'UTC'),
     eligible_touches    UInt16,
 
-    -- Credit summed by campaign, creator, agreement, link and placement: what reports read.
+    -- Credit summed by campaign, creator, agreement, link, placement and channel: what reports read.
     credits Nested (
         campaign_id          LowCardinality(String),
         creator_id           LowCardinality(String),
         agreement_id         LowCardinality(String),
         link_id              LowCardinality(String),
         placement_id         LowCardinality(String),
+        channel              LowCardinality(String),
         touches              UInt16,
         first_time           DateTime64(3, 'UTC'),
         credit_first_touch   UInt32,
