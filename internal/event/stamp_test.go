@@ -145,3 +145,76 @@ func TestAnonymizeLeavesNothingOfAPerson(t *testing.T) {
 		t.Errorf("left: %v", e)
 	}
 }
+
+func TestAppendEventWritesWhatEncodeEventReturns(t *testing.T) {
+	for name, e := range map[string]*aftertouchv1.Event{
+		"touch": visit(func(e *aftertouchv1.Event) {
+			e.EventId, e.Stamps = "e1", &aftertouchv1.Stamps{RegistryOffset: 300, Flags: []string{"robot"}}
+		}),
+		"no stamps":  visit(func(e *aftertouchv1.Event) { e.EventId = "e1" }),
+		"properties": visit(func(e *aftertouchv1.Event) { e.Properties = map[string]string{"a": "1", "b": "2", "c": "3", "d": "4"} }),
+		"conversion": purchase(func(*aftertouchv1.Conversion) {}),
+	} {
+		want, err := EncodeEvent(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := AppendEvent([]byte("before"), e)
+		if err != nil || string(got) != "before"+string(want) {
+			t.Errorf("%s: %x, %v, want %x", name, got, err, want)
+		}
+		var rec Record
+		if err := Decode([]byte("shop/v:1"), got[len("before"):], &rec); err != nil || !rec.Event.GetStamps().EqualVT(stripped(e.Stamps)) {
+			t.Errorf("%s: decoded %v, %v", name, rec.Event, err)
+		}
+		if rec.RegistryOffset != e.GetStamps().GetRegistryOffset() {
+			t.Errorf("%s: registry offset %d", name, rec.RegistryOffset)
+		}
+	}
+}
+
+func stripped(s *aftertouchv1.Stamps) *aftertouchv1.Stamps {
+	if s == nil {
+		return nil
+	}
+	c := s.CloneVT()
+	c.RegistryOffset = 0
+	return c
+}
+
+func TestCheckStamps(t *testing.T) {
+	const now = int64(1_772_000_000_000)
+	ok := func(change func(*aftertouchv1.Stamps)) *aftertouchv1.Stamps {
+		s := &aftertouchv1.Stamps{ReceivedTime: Time(now), Flags: []string{"robot"}, Click: &aftertouchv1.ClickRef{EventId: "c1", Time: Time(now), LinkId: "l1"}}
+		change(s)
+		return s
+	}
+	if refusal := CheckStamps(ok(func(*aftertouchv1.Stamps) {}), now); refusal != nil {
+		t.Error(refusal)
+	}
+	if refusal := CheckStamps(&aftertouchv1.Stamps{}, now); refusal != nil {
+		t.Error(refusal)
+	}
+	for name, c := range map[string]struct {
+		change func(*aftertouchv1.Stamps)
+		want   Reason
+	}{
+		"received in the future":  {func(s *aftertouchv1.Stamps) { s.ReceivedTime = Time(now + 1) }, FutureEvent},
+		"received before 1970":    {func(s *aftertouchv1.Stamps) { s.ReceivedTime = &timestamppb.Timestamp{Seconds: -1} }, Malformed},
+		"unknown source":          {func(s *aftertouchv1.Stamps) { s.Source = 9 }, Malformed},
+		"too many flags":          {func(s *aftertouchv1.Stamps) { s.Flags = make([]string, 17) }, Malformed},
+		"flag that is no word":    {func(s *aftertouchv1.Stamps) { s.Flags = []string{"No Word"} }, Malformed},
+		"long channel":            {func(s *aftertouchv1.Stamps) { s.Channel = string(make([]byte, 65)) }, Malformed},
+		"click without id":        {func(s *aftertouchv1.Stamps) { s.Click.EventId = "" }, Malformed},
+		"click without time":      {func(s *aftertouchv1.Stamps) { s.Click.Time = nil }, Malformed},
+		"click with a bad id":     {func(s *aftertouchv1.Stamps) { s.Click.EventId = "~" }, Malformed},
+		"click with placeholder":  {func(s *aftertouchv1.Stamps) { s.Click.VisitorId = "null" }, PlaceholderID},
+		"click with a bad link":   {func(s *aftertouchv1.Stamps) { s.Click.LinkId = "a/b" }, UnknownLink},
+		"code that is not UTF-8":  {func(s *aftertouchv1.Stamps) { s.CodeTerms = []*aftertouchv1.CodeTerms{{Code: "\xff"}} }, Malformed},
+		"click time out of range": {func(s *aftertouchv1.Stamps) { s.Click.Time = &timestamppb.Timestamp{Nanos: -1} }, Malformed},
+	} {
+		if refusal := CheckStamps(ok(c.change), now); refusal == nil || refusal.Reason != c.want {
+			t.Errorf("%s: got %v, want %s", name, refusal, c.want)
+		}
+	}
+}

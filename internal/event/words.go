@@ -105,3 +105,22 @@ const (
 	// FlagUnknownToken marks an event whose click token could not be opened.
 	FlagUnknownToken = "unknown_token"
 )
+
+// TouchFlags is what a touch's own event says for good: the bits of Touch.flags. The bits are stored; append only.
+type TouchFlags uint32
+
+// Flags of touches.
+const (
+	// TouchInvalid marks invalid traffic (FlagRobot).
+	TouchInvalid TouchFlags = 1 << iota
+	// TouchNotInForce marks a touch outside its agreement or campaign (FlagNotInForce).
+	TouchNotInForce
+	// TouchNoConsent marks a touch of a person who denied consent (FlagNoConsent).
+	TouchNoConsent
+	// TouchLate marks a touch received over 30 d after it happened (A16).
+	TouchLate
+	// TouchFromToken marks a click that is known from its token only, not from the redirect's own record.
+	TouchFromToken
+	// TouchAfterToken marks an event whose token's click lies outside the span of adoption (D6).
+	TouchAfterToken
+)
