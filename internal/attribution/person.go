@@ -1,0 +1,169 @@
+package attribution
+
+import (
+	"slices"
+
+	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
+	"github.com/aftertouch-io/aftertouch/internal/event"
+)
+
+// person is a visitor, a user, or a pseudo-visitor: whatever touches are addressed to.
+type person struct {
+	entityState
+	// own are the events addressed to this person and the clicks that it holds, in A5 order.
+	own  []*ownTouch
+	byID map[string]*ownTouch
+	// clicks are the redirects' clicks that this visitor adopted, or was given because the redirect knew it.
+	clicks map[string]*heldClick
+	// links are the addresses that this visitor gives its touches to (D5), in the order they became known.
+	links []string
+	// given are the touches that linked visitors hold, in A5 order.
+	given   []*givenTouch
+	givenBy map[touchKey]*givenTouch
+	// conversions that this person owns, in A5 order, and what it knows of released ones.
+	conversions  []*conversion
+	conversionBy map[string]*conversion
+	// click is what a click's pseudo-visitor knows besides.
+	click *clickState
+	// origins are those that the encoded state refers to by number.
+	origins []*origin
+
+	step step
+}
+
+// step is what one record changed so far. It is emptied after each record.
+type step struct {
+	cause   string
+	touches []touchChange
+	// statements are those of other holders that are passed on.
+	statements []statementChange
+	newLinks   []string
+	// from and to bound the times of touches that changed for this person's journeys; conversions that changed themselves
+	// are marked.
+	from, to int64
+	touched  bool
+	journeys bool
+	// pass is a conversion that goes on to the user who owns it.
+	pass *aftertouchv1.ConversionOwned
+}
+
+func (s *step) reset() {
+	clear(s.touches)
+	clear(s.statements)
+	*s = step{touches: s.touches[:0], statements: s.statements[:0], newLinks: s.newLinks[:0]}
+}
+
+// touchedAt notes that a touch at the time changed.
+func (s *step) touchedAt(time int64) {
+	if !s.touched {
+		s.from, s.to, s.touched = time, time, true
+		return
+	}
+	s.from, s.to = min(s.from, time), max(s.to, time)
+}
+
+func (v *person) base() *entityState { return &v.entityState }
+
+// isVisitor reports whether the person is a real visitor, one that links and tokens can name.
+func (v *person) isVisitor() bool { return v.addr.Kind == event.Visitor && !v.addr.IsPseudo() }
+
+// visitorID returns the visitor that the person's own touches belong to; empty for users and pseudo-visitors.
+func (v *person) visitorID() string {
+	if v.isVisitor() {
+		return v.addr.ID
+	}
+	return ""
+}
+
+// apply applies a record: first what it changes, then what follows from all of that together, so that a record makes
+// at most one version of each journey and one row of each fact.
+func (v *person) apply(p *Partition) error {
+	defer v.step.reset()
+	switch {
+	case p.rec.Event != nil:
+		if err := v.applyEvent(p, p.rec.Event); err != nil {
+			return err
+		}
+	case p.rec.Message != nil:
+		v.applyMessage(p, p.rec.Message)
+	}
+	return v.conclude(p)
+}
+
+func (v *person) applyMessage(p *Partition, m *aftertouchv1.Message) {
+	switch body := m.GetBody().(type) {
+	case *aftertouchv1.Message_Link:
+		v.applyLink(p, body.Link)
+	case *aftertouchv1.Message_Touches:
+		v.applyTouches(p, m, body.Touches)
+	case *aftertouchv1.Message_Owned:
+		v.applyOwned(p, body.Owned)
+	case *aftertouchv1.Message_Released:
+		v.applyReleased(p, body.Released)
+	case *aftertouchv1.Message_Ask:
+		v.applyQuestion(p, body.Ask)
+	case *aftertouchv1.Message_Adopted:
+		v.applyAdopted(p, body.Adopted)
+	}
+}
+
+// conclude derives the effects of the step.
+func (v *person) conclude(p *Partition) error {
+	if err := v.writeFacts(p); err != nil {
+		return err
+	}
+	if v.click != nil {
+		v.tellClick(p)
+	}
+	v.forward(p)
+	v.passConversion(p)
+	v.restate(p)
+	return nil
+}
+
+// findOwn returns the event with the id that was addressed to this person; nil when there is none.
+func (v *person) findOwn(id string) *ownTouch {
+	if v.byID != nil {
+		return v.byID[id]
+	}
+	for _, o := range v.own {
+		if o.id == id && !o.held {
+			return o
+		}
+	}
+	return nil
+}
+
+// indexAbove is the number of events from which finding one by its id takes an index.
+const indexAbove = 48
+
+// insertOwn puts a touch in its place in A5 order.
+func (v *person) insertOwn(o *ownTouch) {
+	i, _ := slices.BinarySearchFunc(v.own, o, compareOwn)
+	v.own = slices.Insert(v.own, i, o)
+	if o.held {
+		return
+	}
+	if v.byID != nil {
+		v.byID[o.id] = o
+	} else if len(v.own) > indexAbove {
+		v.indexOwn()
+	}
+}
+
+func (v *person) indexOwn() {
+	v.byID = make(map[string]*ownTouch, 2*len(v.own))
+	for _, o := range v.own {
+		if !o.held {
+			v.byID[o.id] = o
+		}
+	}
+}
+
+// removeOwn takes a touch out of the order, to be inserted again elsewhere.
+func (v *person) removeOwn(o *ownTouch) {
+	i := slices.Index(v.own, o)
+	v.own = slices.Delete(v.own, i, i+1)
+}
+
+func compareOwn(a, b *ownTouch) int { return compareTouches(&a.touch, &b.touch) }
