@@ -151,15 +151,15 @@ func (b *batch) applyKey(k RecordKey, r *aftertouchv1.RegistryRecord, o *afterto
 func (b *batch) applyCampaign(k RecordKey, r *aftertouchv1.RegistryRecord, o *aftertouchv1.Campaign) error {
 	object := objectKey{k.Workspace, k.ID}
 	if _, fixed := b.fixed.get(object); fixed {
-		if h, _ := b.campaigns.get(object); len(h) > 0 && !sameTerms(h[len(h)-1].value, o) {
+		if h, _ := b.campaigns.get(object); len(h) > 0 && !SameTerms(h[len(h)-1].value, o) {
 			return fmt.Errorf("%w: %s has an agreement and is fixed", errIgnored, k)
 		}
 	}
 	return put(b, b.campaigns, object, k, r, o)
 }
 
-// sameTerms reports whether two versions of a campaign differ in nothing but the name.
-func sameTerms(a, b *aftertouchv1.Campaign) bool {
+// SameTerms reports whether two versions of a campaign differ in nothing but the name.
+func SameTerms(a, b *aftertouchv1.Campaign) bool {
 	x, y := a.CloneVT(), b.CloneVT()
 	for _, c := range []*aftertouchv1.Campaign{x, y} {
 		c.Name, c.Version, c.ReplacesVersion = "", 0, 0

@@ -35,13 +35,22 @@ func scopesOf(k *aftertouchv1.Key) (s Scope) {
 	if k.GetKind() == aftertouchv1.Key_web {
 		return ScopeCollect
 	}
-	for _, name := range k.GetScopes() {
-		s |= scopeNames[name]
+	s, _ = ParseScopes(k.GetScopes())
+	return s
+}
+
+// ParseScopes returns the scopes of the words, and the first word that is none.
+func ParseScopes(words []string) (s Scope, unknown string) {
+	for _, word := range words {
+		if scopeNames[word] == 0 && unknown == "" {
+			unknown = word
+		}
+		s |= scopeNames[word]
 	}
 	if s&ScopeAdmin != 0 {
 		s = allScopes
 	}
-	return s
+	return s, unknown
 }
 
 // Authenticate returns the key of a key string, and no reason; or nil and UnknownKey or RevokedKey.

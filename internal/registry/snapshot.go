@@ -3,6 +3,7 @@ package registry
 import (
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/attribution"
+	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
 )
 
@@ -77,7 +78,7 @@ func (s *Snapshot) Link(id string) (*Link, bool) { return newest(s.links, id) }
 
 // Code returns the newest version of a promo code, which is compared trimmed and upper-cased.
 func (s *Snapshot) Code(workspace, code string) (*aftertouchv1.Code, bool) {
-	return newest(s.codes, objectKey{workspace, NormaliseCode(code)})
+	return newest(s.codes, objectKey{workspace, event.NormalizeCode(code)})
 }
 
 // Placement returns the newest version.

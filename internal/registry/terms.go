@@ -1,7 +1,7 @@
 package registry
 
 import (
-	"strings"
+	"math"
 	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
@@ -20,10 +20,7 @@ const (
 	MaxWindow               = 90 * 24 * time.Hour
 )
 
-// NormaliseCode returns a promo code as it is compared: trimmed and upper-cased.
-func NormaliseCode(code string) string { return strings.ToUpper(strings.TrimSpace(code)) }
-
-// newAgreement derives what is read often from a version and its campaign. version1 begins with the campaign by default.
+// newAgreement derives what is read often from a version and its campaign. Version 1 begins with the campaign by default.
 func newAgreement(a *aftertouchv1.Agreement, c *aftertouchv1.Campaign) *agreement {
 	w := a.GetWindows()
 	effective := a.GetEffectiveFrom()
@@ -46,8 +43,16 @@ func newAgreement(a *aftertouchv1.Agreement, c *aftertouchv1.Campaign) *agreemen
 		},
 		effectiveFrom: effective.AsTime().UnixMilli(),
 		start:         c.GetStart().AsTime().UnixMilli(),
-		end:           c.GetEnd().AsTime().UnixMilli(),
+		end:           endMs(c),
 	}
+}
+
+// endMs returns the end of a campaign, which may have none.
+func endMs(c *aftertouchv1.Campaign) int64 {
+	if c.GetEnd() == nil {
+		return math.MaxInt64
+	}
+	return c.GetEnd().AsTime().UnixMilli()
 }
 
 func windowMs(d *durationpb.Duration, def time.Duration) int64 {
