@@ -1,0 +1,23 @@
+package collector
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// worldDir is where the shared broker keeps its log.
+var worldDir string
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "collector-test-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // it is a temporary directory
+	worldDir = dir
+	return m.Run()
+}
