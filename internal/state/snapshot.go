@@ -213,3 +213,18 @@ func snapshotNames(root string) ([]string, error) {
 	slices.Reverse(names)
 	return names, nil
 }
+
+// SnapshotDue says whether the newest snapshot of the partition is older than SnapshotInterval. It may run beside the
+// store's goroutine.
+func (s *Store) SnapshotDue(now time.Time) bool {
+	if s.dir.cfg.SnapshotInterval == 0 {
+		return false
+	}
+	root := s.dir.snapshotPath(s.epoch, s.partition)
+	names, err := snapshotNames(root)
+	if err != nil || len(names) == 0 {
+		return true
+	}
+	info, err := os.Stat(filepath.Join(root, names[0], manifestName))
+	return err != nil || now.Sub(info.ModTime()) >= s.dir.cfg.SnapshotInterval
+}
