@@ -20,7 +20,7 @@ type library struct {
 	cancelQuery func(conn, stream unsafe.Pointer)
 	classify    func(conn unsafe.Pointer, q unsafe.Pointer, qLen uintptr, db unsafe.Pointer, dbLen uintptr, out unsafe.Pointer) int32
 
-	streamInsert  func(conn unsafe.Pointer, q unsafe.Pointer, qLen uintptr, f unsafe.Pointer, fLen uintptr) unsafe.Pointer
+	streamInsert  func(conn unsafe.Pointer, q unsafe.Pointer, qLen uintptr, f unsafe.Pointer, fLen uintptr, names, nameLens, values, valueLens unsafe.Pointer, n uintptr) unsafe.Pointer
 	insertAppend  func(stream, data unsafe.Pointer, n uintptr) int32
 	insertDone    func(stream unsafe.Pointer) unsafe.Pointer
 	insertCancel  func(stream unsafe.Pointer)
@@ -49,7 +49,7 @@ func load(path string) (lib *library, err error) {
 		"chdb_stream_fetch_result":         &lib.fetch,
 		"chdb_stream_cancel_query":         &lib.cancelQuery,
 		"chdb_classify_query_n":            &lib.classify,
-		"chdb_stream_insert_n":             &lib.streamInsert,
+		"chdb_stream_insert_with_params_n": &lib.streamInsert,
 		"chdb_stream_append":               &lib.insertAppend,
 		"chdb_stream_done":                 &lib.insertDone,
 		"chdb_stream_cancel_insert":        &lib.insertCancel,

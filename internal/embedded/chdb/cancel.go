@@ -38,7 +38,7 @@ func (e *Engine) killOnDone(ctx context.Context, token string) (stop func()) {
 }
 
 func (e *Engine) kill(token string) {
-	s, err := e.lib.open(e.arguments()...)
+	s, err := e.session()
 	if err == nil {
 		defer s.close()
 		_, err = s.exec("KILL QUERY WHERE Settings['log_comment'] = "+quoteString(token)+" ASYNC", "Null", params{})

@@ -56,7 +56,7 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, req *request) error
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	s, err := e.lib.open(e.arguments()...)
+	s, err := e.session()
 	if err != nil {
 		return err
 	}
@@ -78,10 +78,12 @@ func (e *Engine) run(w http.ResponseWriter, r *http.Request, req *request) error
 }
 
 func (e *Engine) insert(w http.ResponseWriter, s *session, req *request) error {
-	if len(req.params.names) > 0 {
-		return refuse(codeNotImplemented, "parameters of an INSERT with data are not supported by the embedded engine")
+	if req.inline != "" { // the format's reader would ignore a second statement
+		if _, statements, err := s.classify(req.inline); err == nil && statements > 1 {
+			return refuse(codeSyntaxError, "Multi-statements are not allowed")
+		}
 	}
-	if err := s.insert(req.statement, req.insertFormat, req.body); err != nil {
+	if err := s.insert(req.statement, req.insertFormat, req.params, req.body); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Length", "0")

@@ -104,7 +104,8 @@ func (e *Engine) boot(path string) error {
 	if err := os.WriteFile(e.cfg.configFile(), e.cfg.serverConfig(), 0o600); err != nil {
 		return fmt.Errorf("writing engine configuration: %w", err)
 	}
-	keeper, err := e.lib.open(e.arguments()...)
+	// Only the connection that starts the engine reads the configuration file.
+	keeper, err := e.lib.open("--path="+e.cfg.Dir, "--config-file="+e.cfg.configFile())
 	if err != nil {
 		return fmt.Errorf("starting engine on %s: %w (is the directory in use by another process, or writable? log level information tells more)", e.cfg.Dir, err)
 	}
@@ -112,10 +113,8 @@ func (e *Engine) boot(path string) error {
 	return nil
 }
 
-// arguments are the engine's command line; every connection must name the same path.
-func (e *Engine) arguments() []string {
-	return []string{"--path=" + e.cfg.Dir, "--config-file=" + e.cfg.configFile()}
-}
+// session opens a connection for one statement; every connection must name the same path.
+func (e *Engine) session() (*session, error) { return e.lib.open("--path=" + e.cfg.Dir) }
 
 func (e *Engine) serve(ctx context.Context) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", e.cfg.Addr)

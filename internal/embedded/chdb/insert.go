@@ -11,10 +11,13 @@ const insertChunk = 1 << 20
 
 // insert streams body, encoded in format, into the statement, an INSERT without FORMAT and data. It returns nil only when the engine has
 // committed all of it. When the body breaks off nothing that the engine had not yet flushed as a block is kept.
-func (s *session) insert(statement, format string, body io.Reader) error {
+func (s *session) insert(statement, format string, p params, body io.Reader) error {
+	names, values := newCstrings(p.names...), newCstrings(p.values...)
+	defer names.unpin()
+	defer values.unpin()
 	q, qLen := text(statement)
 	f, fLen := text(format)
-	st := s.lib.streamInsert(s.handle(), q, qLen, f, fLen)
+	st := s.lib.streamInsert(s.handle(), q, qLen, f, fLen, names.array(), names.sizes(), values.array(), values.sizes(), uintptr(len(p.names)))
 	if st == nil {
 		return errors.New("the engine opened no insert")
 	}

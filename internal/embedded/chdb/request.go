@@ -1,10 +1,11 @@
 package chdb
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,6 +33,7 @@ type request struct {
 	compress  bool   // answer in ClickHouse's own compressed frames
 
 	insertFormat string    // not empty: statement is an INSERT and body its data
+	inline       string    // the whole text of an INSERT whose VALUES came with it, when it is short enough to be known whole
 	body         io.Reader // decompressed
 }
 
@@ -60,7 +62,7 @@ func parse(r *http.Request) (*request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := req.split(values, r.Method, body); err != nil {
+	if err := req.split(values.Get("query"), body); err != nil {
 		return nil, err
 	}
 	if r.URL.Path == rawPath {
@@ -103,38 +105,44 @@ func (req *request) parameter(name, value string) (err error) {
 	return nil
 }
 
-var (
-	insertWithFormat = regexp.MustCompile(`(?is)^\s*(insert\s+into\s.*?)\s*\bformat\s+(\w+)\s*;?\s*$`)
-	insertValues     = regexp.MustCompile(`(?is)^\s*(insert\s+into\s.*?)\s*\bvalues\s*$`)
-)
+// headSize is how much of a body is looked at to tell a statement from its data, in bytes.
+const headSize = 64 << 10
 
-// split tells the statement from the data. A server reads the parameter `query`, a line end and the body as one text; data after an INSERT in
-// the URL is streamed instead.
-func (req *request) split(values url.Values, method string, body io.Reader) error {
-	query := values.Get("query")
-	if query != "" && method != http.MethodGet {
-		if m := insertWithFormat.FindStringSubmatch(query); m != nil {
-			req.statement, req.insertFormat, req.body = m[1], m[2], body
-			return nil
+// split tells the statement from the data of an INSERT. A server reads the parameter `query`, a line end and the body as one text.
+func (req *request) split(query string, body io.Reader) error {
+	if statement, format, data, ok := splitInsert(query); ok {
+		if data != "" {
+			body = io.MultiReader(strings.NewReader(data+"\n"), body)
 		}
-		if m := insertValues.FindStringSubmatch(query); m != nil {
-			req.statement, req.insertFormat, req.body = m[1], "Values", body
-			return nil
-		}
+		req.statement, req.insertFormat, req.body = statement, format, body
+		return nil
 	}
-	text, err := io.ReadAll(io.LimitReader(body, maxStatement+1))
+	if query != "" {
+		query += "\n"
+	}
+	buffered := bufio.NewReaderSize(io.MultiReader(strings.NewReader(query), body), headSize)
+	head, err := buffered.Peek(headSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return &bodyError{err}
+	}
+	if statement, format, data, ok := splitInsert(string(head)); ok {
+		_, _ = buffered.Discard(len(head)) // it is in the buffer
+		req.statement, req.insertFormat, req.body = statement, format, io.MultiReader(strings.NewReader(data), buffered)
+		if format == "Values" && len(head) < headSize {
+			req.inline = string(head)
+		}
+		return nil
+	}
+	text, err := io.ReadAll(io.LimitReader(buffered, maxStatement+1))
 	if err != nil {
 		return &bodyError{err}
 	}
 	if len(text) > maxStatement {
-		return refuse(codeSyntaxError, fmt.Sprintf("the statement is over %d bytes; send an INSERT's data as the body and the statement as the parameter query", maxStatement))
+		return refuse(codeSyntaxError, fmt.Sprintf("The statement is over %d bytes", maxStatement))
 	}
-	req.statement = query
-	if len(text) > 0 {
-		if query != "" {
-			req.statement += "\n"
-		}
-		req.statement += string(text)
+	req.statement = strings.TrimSuffix(string(text), "\n")
+	if statement, format, data, ok := splitInsert(req.statement); ok { // its column list is longer than the head
+		req.statement, req.insertFormat, req.body = statement, format, strings.NewReader(data)
 	}
 	return nil
 }

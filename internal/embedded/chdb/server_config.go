@@ -1,8 +1,6 @@
 package chdb
 
 import (
-	"bytes"
-	"encoding/xml"
 	"fmt"
 	"strconv"
 )
@@ -11,34 +9,17 @@ import (
 // acknowledged insert survives a crash of the machine, whatever the table's definition says.
 func (c Config) serverConfig() []byte {
 	memory := c.maxMemory()
-	var b bytes.Buffer
-	b.WriteString("<clickhouse>\n")
-	for _, kv := range [][2]string{
-		{"max_server_memory_usage", strconv.FormatInt(memory, 10)},
-		{"mark_cache_size", strconv.FormatInt(memory/16, 10)},
-		{"primary_index_cache_size", strconv.FormatInt(memory/16, 10)},
-		{"logger/level", c.LogLevel},
-		{"merge_tree/fsync_after_insert", "1"},
-		{"merge_tree/fsync_part_directory", "1"},
-	} {
-		writeElement(&b, kv[0], kv[1])
-	}
-	b.WriteString("</clickhouse>\n")
-	return b.Bytes()
-}
-
-// writeElement writes value below one or two nested element names.
-func writeElement(b *bytes.Buffer, name, value string) {
-	outer, inner, nested := bytes.Cut([]byte(name), []byte("/"))
-	fmt.Fprintf(b, "<%s>", outer)
-	if nested {
-		fmt.Fprintf(b, "<%s>", inner)
-	}
-	_ = xml.EscapeText(b, []byte(value)) // a bytes.Buffer does not fail
-	if nested {
-		fmt.Fprintf(b, "</%s>", inner)
-	}
-	fmt.Fprintf(b, "</%s>\n", outer)
+	return fmt.Appendf(nil, `<clickhouse>
+	<max_server_memory_usage>%d</max_server_memory_usage>
+	<mark_cache_size>%d</mark_cache_size>
+	<primary_index_cache_size>%d</primary_index_cache_size>
+	<logger><level>%s</level></logger>
+	<merge_tree>
+		<fsync_after_insert>1</fsync_after_insert>
+		<fsync_part_directory>1</fsync_part_directory>
+	</merge_tree>
+</clickhouse>
+`, memory, memory/16, memory/16, c.LogLevel)
 }
 
 // sessionSettings are set for every statement, before the caller's own.
