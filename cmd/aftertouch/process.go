@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/aftertouch-io/aftertouch/api"
+	"github.com/aftertouch-io/aftertouch/internal/grpccodec"
 	"github.com/aftertouch-io/aftertouch/internal/run"
 	"github.com/aftertouch-io/aftertouch/internal/telemetry"
 )
@@ -48,6 +49,7 @@ func newProcess(ctx context.Context, p *program, c run.Config) (*process, error)
 		return nil, err
 	}
 	s.grpc = grpc.NewServer(append(s.instrument.Options(),
+		grpccodec.ServerOption(), // the collector's handlers need it, the others are faster with it
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
