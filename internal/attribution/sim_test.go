@@ -77,12 +77,13 @@ type tables struct {
 	facts      map[string]Fact
 	journeys   map[string]Journey
 	identities map[string]bool
-	// versions are all versions of journeys and facts ever written, by identity and version.
-	versions map[string]string
+	// Every version ever written, by identity and version.
+	factVersions    map[string]Fact
+	journeyVersions map[string]Journey
 }
 
 func newTables() *tables {
-	return &tables{map[string]Fact{}, map[string]Journey{}, map[string]bool{}, map[string]string{}}
+	return &tables{map[string]Fact{}, map[string]Journey{}, map[string]bool{}, map[string]Fact{}, map[string]Journey{}}
 }
 
 func compareFactVersions(a, b *Fact) int {
@@ -95,18 +96,27 @@ func compareJourneyVersions(a, b *Journey) int {
 		cmp.Compare(a.OrderPosition.Offset, b.OrderPosition.Offset), cmp.Compare(a.Position.Offset, b.Position.Offset))
 }
 
+// insert checks that a version written again is the same row.
 func (d *tables) insert(t testing.TB, e *Effects) {
 	t.Helper()
 	for _, f := range e.Facts {
 		key := f.Entity.Key() + " " + f.Event.EventId
-		d.version(t, "fact "+key+fmt.Sprint(f.ReceivedTime, f.PayloadHash, f.ChangedOffset), fmt.Sprint(f.Cause, f.PreviousTime)+factText(&f))
+		version := fmt.Sprint(key, f.ReceivedTime, f.PayloadHash, f.ChangedOffset)
+		if old, ok := d.factVersions[version]; ok {
+			sameText(t, version, fmt.Sprint(old.Cause, old.PreviousTime)+factText(&old), fmt.Sprint(f.Cause, f.PreviousTime)+factText(&f))
+		}
+		d.factVersions[version] = f
 		if old, ok := d.facts[key]; !ok || compareFactVersions(&old, &f) <= 0 {
 			d.facts[key] = f
 		}
 	}
 	for _, j := range e.Journeys {
 		key := j.Order.Key()
-		d.version(t, fmt.Sprint("journey ", key, j.OrderPosition, j.Position), fmt.Sprint(j.Cause, j.PreviousTime)+journeyText(&j))
+		version := fmt.Sprint(key, j.OrderPosition, j.Position)
+		if old, ok := d.journeyVersions[version]; ok {
+			sameText(t, version, fmt.Sprint(old.Cause, old.PreviousTime)+journeyText(&old), fmt.Sprint(j.Cause, j.PreviousTime)+journeyText(&j))
+		}
+		d.journeyVersions[version] = j
 		if old, ok := d.journeys[key]; !ok || compareJourneyVersions(&old, &j) <= 0 {
 			d.journeys[key] = j
 		}
@@ -116,13 +126,27 @@ func (d *tables) insert(t testing.TB, e *Effects) {
 	}
 }
 
-// version checks that a row written again is the same row.
-func (d *tables) version(t testing.TB, key, text string) {
+func sameText(t testing.TB, version, a, b string) {
 	t.Helper()
-	if old, ok := d.versions[key]; ok && old != text {
-		t.Fatalf("one version, two rows: %s\n%s\n%s", key, old, text)
+	if a != b {
+		t.Fatalf("one version, two rows: %s\n%s\n%s", version, a, b)
 	}
-	d.versions[key] = text
+}
+
+// history returns every version of every row as text.
+func (d *tables) history() string {
+	var lines []string
+	for version, f := range d.factVersions {
+		lines = append(lines, fmt.Sprint("fact ", version, f.Cause, f.LogDay, f.PreviousTime, " ")+factText(&f))
+	}
+	for version, j := range d.journeyVersions {
+		lines = append(lines, fmt.Sprint("journey ", version, j.Cause, j.PreviousTime, " ")+journeyText(&j))
+	}
+	for i := range d.identities {
+		lines = append(lines, "identity "+i)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
 }
 
 func factText(f *Fact) string {

@@ -201,3 +201,35 @@ func (w *world) make(n int) []external {
 	}
 	return w.events
 }
+
+// burst adds what is over the bounds of A12: touches of one visitor in one hour, or conversions of one person on one day.
+func (w *world) burst() {
+	start := int64(simStart + 10*day)
+	if w.rng.IntN(3) == 0 {
+		user := pick(w.rng, "", "u1")
+		for i := range cutConversions + 5 {
+			e := w.conversion()
+			e.GetConversion().OrderId = fmt.Sprintf("b%d", i)
+			e.VisitorId, e.UserKey = "v1", user
+			e.Stamps.Flags = nil
+			e.EventTime = event.Time(start + int64(w.rng.IntN(12*60))*minute)
+			e.Stamps.ReceivedTime = e.EventTime
+			w.events = append(w.events, external{event.AddressOf("shop", e), e})
+		}
+		return
+	}
+	kind := w.rng.IntN(2)
+	for range 50 {
+		e := w.touch()
+		e.VisitorId, e.Stamps.Flags = "v1", nil
+		e.Stamps.Terms = &aftertouchv1.Terms{AgreementId: "view", AgreementVersion: 1, CampaignId: "k", CreatorId: "by-view"}
+		e.Placement = fmt.Sprintf("P%d", w.rng.IntN(40))
+		e.Kind = &aftertouchv1.Event_Impression{Impression: &aftertouchv1.Impression{}}
+		if kind == 1 {
+			e.Kind = &aftertouchv1.Event_Visit{Visit: &aftertouchv1.Visit{}}
+		}
+		e.EventTime = event.Time(start + int64(w.rng.IntN(70))*minute)
+		e.Stamps.ReceivedTime = e.EventTime
+		w.events = append(w.events, external{event.AddressOf("shop", e), e})
+	}
+}
