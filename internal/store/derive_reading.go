@@ -1,0 +1,232 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Reading says, for one report over one workspace and period, which hours are read from the derived tables and which from
+// the rows, so that figures are complete and fresh whatever has been derived. Its methods return FROM clauses with the
+// columns of the derived table of that name; they name the parameter {workspace:String}.
+type Reading struct {
+	// From and To bound the period, Unix ms, To exclusive.
+	From, To int64
+	facts    []partitionHours
+	journeys []hours
+}
+
+// hours is a range of hours in seconds since 1970, the end exclusive.
+type hours struct{ from, to int64 }
+
+// partitionHours are hours of the facts in one partition.
+type partitionHours struct {
+	logDay uint16
+	hours
+}
+
+// maxRanges bounds the conditions of one statement; above it ranges are joined, at the cost of reading more rows.
+const maxRanges = 64
+
+// slotMillis is the grain of the derived tables.
+const slotMillis = 15 * 60 * 1000
+
+// NewReading reads which hours of the period are dirty. The period's ends need not be aligned to anything. With touches,
+// conversions after the period are looked at as well, for credit that falls on the time of touches.
+func NewReading(ctx context.Context, conn driver.Conn, workspace string, from, to time.Time, touches bool) (*Reading, error) {
+	r := &Reading{From: from.UnixMilli(), To: to.UnixMilli()}
+	toHour := (r.To + hourSeconds*1000 - 1) / (hourSeconds * 1000) * hourSeconds
+	dirty, err := workspaceDirty(ctx, conn, workspace, sourceFacts, 0, toHour, r.edges())
+	if err != nil {
+		return nil, err
+	}
+	r.facts = partitionRanges(dirty)
+	journeysFrom, journeysTo := r.From/1000/hourSeconds*hourSeconds, toHour
+	edges := r.edges()
+	if touches {
+		journeysTo = maxHour
+		if len(edges) > 0 {
+			// A touch in the period's first or last, broken quarter of an hour may belong to any conversion.
+			r.journeys = []hours{{0, maxHour}}
+			return r, nil
+		}
+	}
+	if dirty, err = workspaceDirty(ctx, conn, workspace, sourceJourneys, journeysFrom, journeysTo, edges); err != nil {
+		return nil, err
+	}
+	r.journeys = hourRanges(dirty)
+	return r, nil
+}
+
+// maxHour is past every time that DateTime can hold.
+const maxHour = 1<<32 - 1
+
+// edges returns the hours in which the period begins or ends within a quarter of an hour.
+func (r *Reading) edges() []int64 {
+	var edges []int64
+	for _, ms := range []int64{r.From, r.To} {
+		if ms%slotMillis != 0 {
+			edges = append(edges, ms/1000/hourSeconds*hourSeconds)
+		}
+	}
+	return edges
+}
+
+// partitionRanges returns, for each partition, the range from its first to its last dirty hour. hours come in order.
+func partitionRanges(dirty []dirtyHour) []partitionHours {
+	var ranges []partitionHours
+	for _, d := range dirty {
+		if n := len(ranges); n > 0 && ranges[n-1].logDay == d.logDay {
+			ranges[n-1].to = d.hour + hourSeconds
+			continue
+		}
+		ranges = append(ranges, partitionHours{d.logDay, hours{d.hour, d.hour + hourSeconds}})
+	}
+	return ranges
+}
+
+// hourRanges joins hours into at most maxRanges ranges.
+func hourRanges(dirty []dirtyHour) []hours {
+	starts := make([]int64, len(dirty))
+	for i, d := range dirty {
+		starts[i] = d.hour
+	}
+	slices.Sort(starts)
+	for gap := int64(0); ; gap = 2*gap + hourSeconds {
+		var ranges []hours
+		for _, start := range starts {
+			if n := len(ranges); n > 0 && start <= ranges[n-1].to+gap {
+				ranges[n-1].to = start + hourSeconds
+				continue
+			}
+			ranges = append(ranges, hours{start, start + hourSeconds})
+		}
+		if len(ranges) <= maxRanges {
+			return ranges
+		}
+	}
+}
+
+// factsWhere returns the condition for dirty hours on column, which is of type DateTime or DateTime64; unit is the grain in
+// seconds that ranges are widened to. With too many partitions it names whole ones.
+func (r *Reading) factsWhere(column string, unit int64) string {
+	if len(r.facts) == 0 {
+		return "false"
+	}
+	if len(r.facts) > maxRanges {
+		days := make([]uint16, len(r.facts))
+		for i, p := range r.facts {
+			days[i] = p.logDay
+		}
+		return "toUInt16(log_day) IN (" + integers(days) + ")"
+	}
+	parts := make([]string, len(r.facts))
+	for i, p := range r.facts {
+		parts[i] = fmt.Sprintf("(log_day = toDate(%d) AND %s)", p.logDay, between(column, p.hours, unit))
+	}
+	return "(" + strings.Join(parts, " OR ") + ")"
+}
+
+// journeysWhere returns the condition for dirty hours on column.
+func (r *Reading) journeysWhere(column string) string {
+	if len(r.journeys) == 0 {
+		return "false"
+	}
+	parts := make([]string, len(r.journeys))
+	for i, h := range r.journeys {
+		parts[i] = between(column, h, hourSeconds)
+	}
+	return "(" + strings.Join(parts, " OR ") + ")"
+}
+
+// between returns the condition for a range on a column of times, or of days when the grain is a day.
+func between(column string, h hours, unit int64) string {
+	from, to := h.from/unit, (h.to+unit-1)/unit
+	point := func(n int64) string { return fmt.Sprintf("toDateTime(%d, 'UTC')", n*unit) }
+	if column == "day" {
+		point = func(n int64) string { return fmt.Sprintf("toDate(%d)", n) }
+	}
+	if to*unit >= maxHour {
+		return column + " >= " + point(from)
+	}
+	return "(" + column + " >= " + point(from) + " AND " + column + " < " + point(to) + ")"
+}
+
+// ReadSettings are the settings that statements over the tables are read with: FINAL may work on each partition alone, as
+// the partition key of every table is a part of its identity.
+func ReadSettings() clickhouse.Settings {
+	return clickhouse.Settings{"do_not_merge_across_partitions_select_final": 1}
+}
+
+// instant writes a time in Unix ms.
+func instant(ms int64) string { return fmt.Sprintf("fromUnixTimestamp64Milli(toInt64(%d), 'UTC')", ms) }
+
+// period returns the condition for the period on a column of times.
+func (r *Reading) period(column string) string {
+	return column + " >= " + instant(r.From) + " AND " + column + " < " + instant(r.To)
+}
+
+// slots returns the condition for the period on the column slot.
+func (r *Reading) slots() string {
+	return "slot >= " + instant(r.From) + " AND slot < " + instant(r.To)
+}
+
+// FactHours returns fact_hours for the period.
+func (r *Reading) FactHours() string {
+	derived := "SELECT workspace, slot, log_day, campaign_id, creator_id, placement_id, link_id, kind, events, invalid, viewable," +
+		" exposing, duplicates, flags FROM fact_hours FINAL WHERE workspace = {workspace:String} AND " + r.slots()
+	if len(r.facts) == 0 {
+		return "(" + derived + ")"
+	}
+	rows := statement("facts.sql", statementArgs{Where: r.period("time") + " AND " + r.factsWhere("time", hourSeconds)})
+	return "(" + derived + " AND NOT " + r.factsWhere("slot", hourSeconds) +
+		"\nUNION ALL\n" + rows + ")"
+}
+
+// daySeconds is a day in seconds.
+const daySeconds = 24 * hourSeconds
+
+// Exposures returns exposures of the days from that of since, Unix ms, to the end of the period, one row for each entity,
+// dimension and day, or for each exposure: entity_hash, pseudo, creator_id, campaign_id, placement_id, link_id, click,
+// first_time and the later_times of that day. where is a condition on the dimensions, or "true".
+func (r *Reading) Exposures(since int64, where string) string {
+	const columns = "creator_id, campaign_id, placement_id, link_id, entity_hash, click, pseudo, first_time, later_times"
+	days := func(column string, unit int64) string {
+		from := hours{since / 1000 / daySeconds * daySeconds, (r.To/1000/daySeconds + 1) * daySeconds}
+		return between(column, from, unit)
+	}
+	derived := "SELECT " + columns + " FROM exposure_days FINAL WHERE workspace = {workspace:String} AND exposures > 0 AND " +
+		days("day", daySeconds) + " AND " + where
+	if len(r.facts) == 0 {
+		return "(" + derived + ")"
+	}
+	rows := statement("exposures.sql", statementArgs{Where: r.factsWhere("time", daySeconds) + " AND " + days("time", 1) + " AND " + where})
+	return "(" + derived + " AND NOT " + r.factsWhere("day", daySeconds) +
+		"\nUNION ALL\nSELECT creator_id, campaign_id, placement_id, link_id, entity_hash, click, pseudo, time, []" +
+		" FROM (" + rows + "))"
+}
+
+// ConversionHours returns the entries of conversion_hours for the period: outcomes, and credit of entry conversion, or with
+// touches of entry touch.
+func (r *Reading) ConversionHours(touches bool) string {
+	entry := "conversion"
+	if touches {
+		entry = "touch"
+	}
+	const columns = "entry, slot, action, currency, status, reason, campaign_id, creator_id, placement_id, link_id, conversions, value_minor," +
+		" credit_first_touch, credit_last_touch, credit_linear, credit_position_based, credit_time_decay," +
+		" value_first_touch, value_last_touch, value_linear, value_position_based, value_time_decay, convert_seconds"
+	derived := "SELECT " + columns + " FROM conversion_hours FINAL WHERE workspace = {workspace:String} AND entry IN ('outcome', '" +
+		entry + "') AND " + r.slots()
+	if len(r.journeys) == 0 {
+		return "(" + derived + ")"
+	}
+	rows := statement("entries.sql", statementArgs{Where: r.journeysWhere("time"), Touches: touches, From: r.From, To: r.To})
+	return "(" + derived + " AND NOT " + r.journeysWhere("hour") +
+		"\nUNION ALL\nSELECT " + columns + " FROM (" + rows + ") WHERE entry IN ('outcome', '" + entry + "'))"
+}
