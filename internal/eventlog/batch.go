@@ -84,6 +84,9 @@ func (b *batch) add(key, value, header []byte) {
 
 // seal writes the batch's header. From then on the bytes do not change, however often they are sent.
 func (b *batch) seal(now time.Time, codec kafka.Compression) error {
+	if codec == NoCompression {
+		codec = 0
+	}
 	if codec != 0 {
 		if err := b.compress(codec); err != nil {
 			return err

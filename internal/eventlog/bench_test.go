@@ -17,7 +17,7 @@ const (
 	benchValue   = 150
 )
 
-var benchCodecs = []kafka.Compression{0, kafka.Lz4, kafka.Snappy, kafka.Zstd}
+var benchCodecs = []kafka.Compression{NoCompression, kafka.Lz4, kafka.Snappy, kafka.Zstd}
 
 // benchRecords are like encoded events: a third is random (ids), the rest repeats.
 func benchRecords(seed uint64) []Record {
@@ -51,8 +51,8 @@ func fill(ctx context.Context, w *Writer, calls int) error {
 // broker and fsync included.
 func BenchmarkAppend(b *testing.B) {
 	for _, codec := range benchCodecs {
-		b.Run(codec.String(), func(b *testing.B) {
-			w, err := NewWriter(benchKafka(b), WriterConfig{Epoch: testEpoch(4), Compression: codec}, prometheus.NewRegistry(), quiet())
+		b.Run(fmt.Sprint("codec=", codec), func(b *testing.B) {
+			w, err := NewWriter(testKafka(b), WriterConfig{Epoch: testEpoch(), Compression: codec}, prometheus.NewRegistry(), quiet())
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func BenchmarkAppend(b *testing.B) {
 
 // BenchmarkAppendSingle measures calls of one record from 256 concurrent callers.
 func BenchmarkAppendSingle(b *testing.B) {
-	w := testWriter(b, benchKafka(b), 4)
+	w := testWriter(b, testKafka(b))
 	recs := benchRecords(1)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -94,9 +94,9 @@ func BenchmarkAppendSingle(b *testing.B) {
 // BenchmarkRead measures records read and decoded per second from four partitions at once.
 func BenchmarkRead(b *testing.B) {
 	for _, codec := range benchCodecs {
-		b.Run(codec.String(), func(b *testing.B) {
-			cl := benchKafka(b)
-			w, err := NewWriter(cl, WriterConfig{Epoch: testEpoch(4), Compression: codec}, prometheus.NewRegistry(), quiet())
+		b.Run(fmt.Sprint("codec=", codec), func(b *testing.B) {
+			cl := testKafka(b)
+			w, err := NewWriter(cl, WriterConfig{Epoch: testEpoch(), Compression: codec}, prometheus.NewRegistry(), quiet())
 			if err != nil {
 				b.Fatal(err)
 			}

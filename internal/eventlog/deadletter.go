@@ -9,6 +9,9 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
+// maxReason bounds a reason, in bytes: a record of the largest size must still fit with it.
+const maxReason = 1024
+
 // DeadLetters keeps records that could not be decoded, as they were, with the reason.
 type DeadLetters struct{ p *Partition }
 
@@ -20,6 +23,9 @@ func NewDeadLetters(c *Client) *DeadLetters {
 // Write appends the record with the headers topic, partition, offset and reason beside its own, and returns when it is
 // acknowledged. Writing one record twice is harmless.
 func (d *DeadLetters) Write(ctx context.Context, original kafka.Message, reason string) error {
+	if len(reason) > maxReason {
+		reason = reason[:maxReason]
+	}
 	headers := append([]kafka.Header{
 		{Key: "topic", Value: []byte(original.Topic)},
 		{Key: "partition", Value: []byte(strconv.Itoa(original.Partition))},
@@ -39,7 +45,7 @@ func (d *DeadLetters) Write(ctx context.Context, original kafka.Message, reason 
 func (p *Partition) Append(ctx context.Context, key, value []byte, headers ...kafka.Header) (int64, error) {
 	b := newBatch(time.Now())
 	b.add(key, value, encodeHeaders(headers...))
-	if err := b.seal(time.Now(), 0); err != nil {
+	if err := b.seal(time.Now(), NoCompression); err != nil {
 		return 0, err
 	}
 	const attempts = 5

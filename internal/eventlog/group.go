@@ -125,7 +125,7 @@ func RunGroup(ctx context.Context, c *Client, cfg GroupConfig, log *slog.Logger,
 	if err != nil {
 		return fmt.Errorf("configuring group %s: %w", cfg.GroupID, err)
 	}
-	defer group.Close()
+	defer func() { _ = group.Close() }() // never fails
 	m := &member{client: c, cfg: cfg, log: log, handler: handler}
 	for {
 		generation, err := group.Next(ctx)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
@@ -15,15 +14,15 @@ import (
 
 const testEpochID = "abcdef0123456789"
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func testEpoch(partitions int) EpochInfo {
-	return EpochInfo{Number: 1, Topic: EventsTopic, Partitions: partitions, ID: testEpochID}
+func testEpoch() EpochInfo {
+	return EpochInfo{Number: 1, Topic: EventsTopic, Partitions: 4, ID: testEpochID}
 }
 
-func testWriter(t testing.TB, c *Client, partitions int) *Writer {
+func testWriter(t testing.TB, c *Client) *Writer {
 	t.Helper()
-	w, err := NewWriter(c, WriterConfig{Epoch: testEpoch(partitions)}, prometheus.NewRegistry(), quiet())
+	w, err := NewWriter(c, WriterConfig{Epoch: testEpoch()}, prometheus.NewRegistry(), quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,22 +34,21 @@ func testWriter(t testing.TB, c *Client, partitions int) *Writer {
 	return w
 }
 
-func groupConfig(partitions int) GroupConfig {
+func groupConfig(t *testing.T) GroupConfig {
 	return GroupConfig{
-		GroupID: "attributor", Epoch: testEpoch(partitions),
+		GroupID: t.Name(), Epoch: testEpoch(),
 		SessionTimeout: 6 * time.Second, HeartbeatInterval: 100 * time.Millisecond, RebalanceTimeout: 5 * time.Second, Backoff: 100 * time.Millisecond,
 	}
 }
 
 // consumer counts what its handlers read and committed.
 type consumer struct {
-	mu       sync.Mutex
-	seen     map[string]int // by partition/offset
-	owned    map[int]int    // running handlers by partition
-	starts   map[int][]int64
-	stopped  []error
-	fail     func(a *Assignment) error
-	overlaps int
+	mu      sync.Mutex
+	seen    map[string]int // by partition/offset
+	owned   map[int]int    // running handlers by partition
+	starts  map[int][]int64
+	stopped []error
+	fail    func(a *Assignment) error
 }
 
 func newConsumer() *consumer {
@@ -156,16 +154,16 @@ func appendKeys(t *testing.T, w *Writer, from, to int) {
 }
 
 func TestMemberContinuesAtItsCommittedOffsets(t *testing.T) {
-	cl := benchKafka(t)
-	w := testWriter(t, cl, 4)
+	cl := testKafka(t)
+	w := testWriter(t, cl)
 	appendKeys(t, w, 0, 100)
 	first := newConsumer()
-	stop := runMember(t, cl, groupConfig(4), first.handle)
+	stop := runMember(t, cl, groupConfig(t), first.handle)
 	eventually(t, "first run reads all", func() bool { return first.count() == 100 })
 	stop()
 	appendKeys(t, w, 100, 150)
 	second := newConsumer()
-	runMember(t, cl, groupConfig(4), second.handle)
+	runMember(t, cl, groupConfig(t), second.handle)
 	eventually(t, "second run reads the rest", func() bool { return second.count() == 50 })
 	for k := range second.seen {
 		if first.seen[k] != 0 {
@@ -180,12 +178,12 @@ func TestMemberContinuesAtItsCommittedOffsets(t *testing.T) {
 }
 
 func TestTwoMembersShareThePartitions(t *testing.T) {
-	cl := benchKafka(t)
-	w := testWriter(t, cl, 4)
+	cl := testKafka(t)
+	w := testWriter(t, cl)
 	a, b := newConsumer(), newConsumer()
-	runMember(t, cl, groupConfig(4), a.handle)
+	runMember(t, cl, groupConfig(t), a.handle)
 	eventually(t, "first member has all", func() bool { return a.running() == 4 })
-	stopB := runMember(t, cl, groupConfig(4), b.handle)
+	stopB := runMember(t, cl, groupConfig(t), b.handle)
 	eventually(t, "both have two", func() bool { return a.running() == 2 && b.running() == 2 })
 	appendKeys(t, w, 0, 200)
 	eventually(t, "all is read", func() bool { return a.count()+b.count() == 200 })
@@ -196,11 +194,11 @@ func TestTwoMembersShareThePartitions(t *testing.T) {
 }
 
 func TestCommitOfAnOldGenerationIsFenced(t *testing.T) {
-	cl := benchKafka(t)
-	w := testWriter(t, cl, 4)
+	cl := testKafka(t)
+	w := testWriter(t, cl)
 	appendKeys(t, w, 0, 100)
 	old := make(chan *Assignment, 4)
-	stop := runMember(t, cl, groupConfig(4), func(ctx context.Context, a *Assignment) error {
+	stop := runMember(t, cl, groupConfig(t), func(ctx context.Context, a *Assignment) error {
 		if err := a.CommitOffset(ctx, 1); err != nil {
 			t.Errorf("commit inside the generation: %v", err)
 		}
@@ -214,7 +212,7 @@ func TestCommitOfAnOldGenerationIsFenced(t *testing.T) {
 	}
 	stop()
 	b := newConsumer()
-	runMember(t, cl, groupConfig(4), b.handle)
+	runMember(t, cl, groupConfig(t), b.handle)
 	eventually(t, "successor reads", func() bool { return b.count() >= 96 })
 	err := paused.CommitOffset(t.Context(), 1)
 	if !errors.Is(err, ErrFenced) {
@@ -223,8 +221,8 @@ func TestCommitOfAnOldGenerationIsFenced(t *testing.T) {
 }
 
 func TestFailingHandlerStartsAllPartitionsAgain(t *testing.T) {
-	cl := benchKafka(t)
-	w := testWriter(t, cl, 4)
+	cl := testKafka(t)
+	w := testWriter(t, cl)
 	appendKeys(t, w, 0, 100)
 	c := newConsumer()
 	var once sync.Once
@@ -232,15 +230,15 @@ func TestFailingHandlerStartsAllPartitionsAgain(t *testing.T) {
 		once.Do(func() { err = errors.New("insert failed") })
 		return err
 	}
-	runMember(t, cl, groupConfig(4), c.handle)
+	runMember(t, cl, groupConfig(t), c.handle)
 	eventually(t, "all is read in a later generation", func() bool { return c.count() == 100 })
 }
 
 func TestRecordOfAnotherEpochStopsItsPartitionOnly(t *testing.T) {
-	cl := benchKafka(t)
-	w := testWriter(t, cl, 4)
+	cl := testKafka(t)
+	w := testWriter(t, cl)
 	appendKeys(t, w, 0, 100)
-	other := testEpoch(4)
+	other := testEpoch()
 	other.ID = "another"
 	foreign, err := NewWriter(cl, WriterConfig{Epoch: other}, prometheus.NewRegistry(), quiet())
 	if err != nil {
@@ -251,7 +249,7 @@ func TestRecordOfAnotherEpochStopsItsPartitionOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := newConsumer()
-	cfg := groupConfig(4)
+	cfg := groupConfig(t)
 	cfg.Stopped = func(p int, err error) {
 		c.mu.Lock()
 		defer c.mu.Unlock()

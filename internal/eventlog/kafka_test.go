@@ -1,27 +1,49 @@
 package eventlog
 
 import (
+	"errors"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/segmentio/kafka-go"
+
+	"github.com/aftertouch-io/aftertouch/internal/embedded/embeddedtest"
 )
 
-// benchKafka returns a client of a broker that keeps its log on disk and syncs each batch, with the topics made.
-func benchKafka(t testing.TB) *Client {
+// testKafka returns a client of a new broker with the topics made. AFTERTOUCH_TEST_KAFKA_BROKERS names a real one instead,
+// whose topics of these names are deleted first.
+func testKafka(t testing.TB) *Client {
 	t.Helper()
-	c, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.DataDir(t.TempDir()), kfake.SyncWrites())
-	if err != nil {
-		t.Fatal(err)
+	brokers := strings.Split(os.Getenv("AFTERTOUCH_TEST_KAFKA_BROKERS"), ",")
+	if brokers[0] == "" {
+		brokers = embeddedtest.Kafka(t)
 	}
-	t.Cleanup(c.Close)
-	cl, err := NewClient(ClientConfig{Brokers: c.ListenAddrs()})
+	cl, err := NewClient(ClientConfig{Brokers: brokers, MetadataTTL: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(cl.Close)
+	deleteTopics(t, cl)
 	if err := EnsureTopics(t.Context(), cl, TopicSettings{Partitions: 4, EventsRetention: 7 * 24 * time.Hour}); err != nil {
 		t.Fatal(err)
 	}
 	return cl
+}
+
+func deleteTopics(t testing.TB, c *Client) {
+	t.Helper()
+	names := []string{EventsTopic, DeadLetterTopic, RegistryTopic}
+	if _, err := c.kafka.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: names}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		for range 200 {
+			if _, err := c.topic(t.Context(), name); errors.Is(err, kafka.UnknownTopicOrPartition) {
+				break
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
 }

@@ -38,23 +38,38 @@ func (c *Client) Partition(topic string, id int, epoch string) *Partition {
 	return &Partition{client: c, topic: topic, id: id, epoch: epoch}
 }
 
-// Range returns the offset of the first record held and that after the last one.
+// Range returns the offset of the first record held and that after the last one. It waits up to a few seconds for a leader.
 func (p *Partition) Range(ctx context.Context) (start, end int64, err error) {
+	const attempts = 6
+	for i := range attempts {
+		start, end, err = p.rangeOnce(ctx)
+		if err == nil {
+			return start, end, nil
+		}
+		if !retriable(err) || ctx.Err() != nil || i == attempts-1 {
+			break
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond << i):
+		}
+	}
+	return 0, 0, fmt.Errorf("listing offsets of %s/%d: %w", p.topic, p.id, err)
+}
+
+func (p *Partition) rangeOnce(ctx context.Context) (start, end int64, err error) {
 	res, err := p.client.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{p.topic: {kafka.FirstOffsetOf(p.id), kafka.LastOffsetOf(p.id)}},
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("listing offsets of %s/%d: %w", p.topic, p.id, err)
+		return 0, 0, err
 	}
 	for _, o := range res.Topics[p.topic] {
 		if o.Partition == p.id {
-			if o.Error != nil {
-				return 0, 0, fmt.Errorf("listing offsets of %s/%d: %w", p.topic, p.id, o.Error)
-			}
-			return o.FirstOffset, o.LastOffset, nil
+			return o.FirstOffset, o.LastOffset, o.Error
 		}
 	}
-	return 0, 0, fmt.Errorf("listing offsets of %s/%d: %w", p.topic, p.id, kafka.UnknownTopicOrPartition)
+	return 0, 0, kafka.UnknownTopicOrPartition
 }
 
 // Read returns records from the offset on, in order; none when there are none within MaxWait. Errors: ErrOffsetOutOfRange,

@@ -187,7 +187,7 @@ func (c *Client) missingTopic(ctx context.Context, specs []topicSpec) (string, e
 		}
 		for _, p := range topic.Partitions {
 			if p.Error != nil || p.Leader.Host == "" {
-				return spec.name, nil
+				return spec.name, nil //nolint:nilerr // it has no leader yet
 			}
 		}
 	}
@@ -243,11 +243,15 @@ func (c *Client) compareConfigs(ctx context.Context, s TopicSettings, spec topic
 	}
 	var errs []error
 	for _, want := range s.configs(spec) {
+		remedy := fmt.Sprintf("kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s", spec.name, want.ConfigName, want.ConfigValue)
+		if want.ConfigName == "retention.ms" && spec.name == EpochTopic(s.EpochNumber) {
+			remedy = "set the events retention to the topic's, or " + remedy
+		}
 		// A broker that does not know a setting does not have the behaviour that it turns off.
 		got, ok := found[want.ConfigName]
 		if ok && got != want.ConfigValue {
-			errs = append(errs, fmt.Errorf("%w: topic %s has %s=%s, expected %s; remedy: kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config %s=%s",
-				ErrTopicDiffers, spec.name, want.ConfigName, got, want.ConfigValue, spec.name, want.ConfigName, want.ConfigValue))
+			errs = append(errs, fmt.Errorf("%w: topic %s has %s=%s, expected %s; remedy: %s",
+				ErrTopicDiffers, spec.name, want.ConfigName, got, want.ConfigValue, remedy))
 		}
 	}
 	return errors.Join(errs...)

@@ -43,9 +43,12 @@ type WriterConfig struct {
 	DeliveryTimeout time.Duration
 	// AttemptTimeout bounds one attempt. Default 10 s.
 	AttemptTimeout time.Duration
-	// Compression of batches. Default none.
+	// Compression of batches. Default snappy, which costs the embedded broker less than the bytes it saves.
 	Compression kafka.Compression
 }
+
+// NoCompression leaves batches as they are.
+const NoCompression kafka.Compression = -1
 
 func (c WriterConfig) withDefaults() WriterConfig {
 	setDefault(&c.Linger, 2*time.Millisecond)
@@ -53,6 +56,7 @@ func (c WriterConfig) withDefaults() WriterConfig {
 	setDefault(&c.MaxBufferedBytes, 64<<20)
 	setDefault(&c.DeliveryTimeout, 30*time.Second)
 	setDefault(&c.AttemptTimeout, 10*time.Second)
+	setDefault(&c.Compression, kafka.Snappy)
 	return c
 }
 
@@ -91,7 +95,7 @@ type Writer struct {
 	all       []int // partition numbers, for the balancer
 	parts     []*writerPartition
 	budget    *semaphore.Weighted
-	ctx       context.Context // of sending; ends when the writer is closed by force
+	ctx       context.Context //nolint:containedctx // of sending, which outlives the calls that start it; Close ends it
 	cancel    context.CancelFunc
 	senders   sync.WaitGroup
 	closeLock sync.RWMutex

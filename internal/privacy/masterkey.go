@@ -75,7 +75,7 @@ func writeOnce(path string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.Write(append(content, '\n'))
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err

@@ -50,7 +50,9 @@ func TestRequestOrigin(t *testing.T) {
 		{"https://shop.example", "https://other.example/x", "https://shop.example"},
 		{"", "https://blog.example:8443/post?x=1", "https://blog.example:8443"},
 		{"null", "https://blog.example/post", "https://blog.example"},
-		{"", "", ""}, {"", "not a url", ""}, {"", "/relative", ""},
+		{"", "", ""},
+		{"", "not a url", ""},
+		{"", "/relative", ""},
 	} {
 		if got := RequestOrigin(tc[0], tc[1]); got != tc[2] {
 			t.Errorf("origin %q, referer %q: %q, want %q", tc[0], tc[1], got, tc[2])

@@ -60,7 +60,7 @@ func (v *View) Run(ctx context.Context) error {
 			return fmt.Errorf("reading the registry: %w", err)
 		}
 		if ctx.Err() != nil {
-			break
+			return nil //nolint:nilerr // the read failed because the service ends
 		}
 		v.metrics.errors.Inc()
 		v.log.Warn("reading the registry failed, trying again", "offset", v.Offset(), "error", err)

@@ -2,12 +2,16 @@ package registry
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/registry"
 )
+
+// maxWindow is registry.MaxWindow in days (A4).
+const maxWindow = int(registry.MaxWindow / (24 * time.Hour))
 
 // CreateAgreement writes version 1, which may start in the past; by default it starts with the campaign.
 func (s *Service) CreateAgreement(ctx context.Context, in *aftertouchv1.Agreement) (*aftertouchv1.Agreement, error) {
@@ -87,10 +91,10 @@ func checkAgreement(c *check, o *aftertouchv1.Agreement) {
 		c.notNegative("objective.target_value_minor", obj.TargetValueMinor)
 	}
 	w := o.GetWindows()
-	c.duration("windows.click", w.GetClick(), registry.MinWindow, registry.MaxWindow)
-	c.duration("windows.visit", w.GetVisit(), registry.MinWindow, registry.MaxWindow)
-	c.duration("windows.engagement", w.GetEngagement(), registry.MinWindow, registry.MaxWindow)
-	c.duration("windows.impression", w.GetImpression(), registry.MinWindow, registry.MaxWindow)
+	c.duration("windows.click", w.GetClick(), maxWindow)
+	c.duration("windows.visit", w.GetVisit(), maxWindow)
+	c.duration("windows.engagement", w.GetEngagement(), maxWindow)
+	c.duration("windows.impression", w.GetImpression(), maxWindow)
 	c.oneOf("relation", int32(o.Relation), aftertouchv1.Agreement_Relation_name)
 	c.text("disclosure.form", o.GetDisclosure().GetForm())
 	if o.GetPayout().GetSharePpm() > 1_000_000 {

@@ -3,15 +3,13 @@ package registry
 import (
 	"context"
 	"strings"
-	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/registry"
 )
 
 const (
-	minHalfLife = time.Hour
-	maxHalfLife = 365 * 24 * time.Hour
+	maxHalfLife = 365 // days
 	maxCounting = 100
 )
 
@@ -65,7 +63,7 @@ func checkCampaign(o *aftertouchv1.Campaign) error {
 	}
 	c.currency("currency", o.Currency)
 	c.zone("time_zone", o.TimeZone)
-	c.duration("half_life", o.HalfLife, minHalfLife, maxHalfLife)
+	c.duration("half_life", o.HalfLife, maxHalfLife)
 	if len(o.Counting) > maxCounting {
 		c.fail("counting", "has over 100 actions")
 	}

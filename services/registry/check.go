@@ -105,9 +105,10 @@ func (c *check) time(field string, t *timestamppb.Timestamp) {
 	}
 }
 
-func (c *check) duration(field string, d *durationpb.Duration, least, most time.Duration) {
-	if d != nil && (d.CheckValid() != nil || d.AsDuration() < least || d.AsDuration() > most) {
-		c.fail(field, fmt.Sprintf("must be %s to %s", words(least), words(most)))
+// duration checks a window or half-life, of at least 1 h.
+func (c *check) duration(field string, d *durationpb.Duration, days int) {
+	if d != nil && (d.CheckValid() != nil || d.AsDuration() < time.Hour || d.AsDuration() > time.Duration(days)*24*time.Hour) {
+		c.fail(field, fmt.Sprintf("must be 1 h to %d d", days))
 	}
 }
 
@@ -137,14 +138,6 @@ func (c *check) origin(field, pattern string) {
 		strings.ContainsAny(u.Host, "* ") {
 		c.fail(field, "must be *, an origin such as https://shop.example, or one such as https://*.shop.example")
 	}
-}
-
-// words writes a duration in the largest unit that it is whole in.
-func words(d time.Duration) string {
-	if d%(24*time.Hour) == 0 {
-		return fmt.Sprintf("%d d", d/(24*time.Hour))
-	}
-	return fmt.Sprintf("%d h", d/time.Hour)
 }
 
 // makeID makes an id of 60 random bits.
