@@ -11,6 +11,10 @@ import (
 	"github.com/segmentio/kafka-go/sasl"
 )
 
+// requestTimeout bounds one request, on top of what it asks the brokers to wait: a broker that accepts and never answers is
+// as good as none.
+const requestTimeout = 10 * time.Second
+
 // ClientConfig says how to reach the brokers.
 type ClientConfig struct {
 	// Brokers are host:port addresses; at least one.

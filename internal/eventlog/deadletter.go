@@ -50,7 +50,7 @@ func (p *Partition) Append(ctx context.Context, key, value []byte, headers ...ka
 	}
 	const attempts = 5
 	for i := 0; ; i++ {
-		offset, err := p.client.produce(ctx, p.topic, p.id, b.buf, 10*time.Second)
+		offset, err := p.client.produce(ctx, p.topic, p.id, b.buf, requestTimeout)
 		if err == nil {
 			return offset, nil
 		}

@@ -176,6 +176,36 @@ func TestWriterOutlivesARestartOfTheBroker(t *testing.T) {
 	}
 }
 
+func TestMemberOutlivesARestartOfTheBroker(t *testing.T) {
+	dir := t.TempDir()
+	b, err := broker.Open(broker.Config{Dir: dir}, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := b.Addrs()[0]
+	cl, err := NewClient(ClientConfig{Brokers: []string{addr}, MetadataTTL: 200 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(cl.Close)
+	if err := EnsureTopics(t.Context(), cl, TopicSettings{Partitions: 4}); err != nil {
+		t.Fatal(err)
+	}
+	w := testWriter(t, cl)
+	c := newConsumer()
+	runMember(t, cl, groupConfig(t), c.handle)
+	appendKeys(t, w, 0, 50)
+	eventually(t, "all is read", func() bool { return c.count() == 50 })
+	b.Close()
+	time.Sleep(200 * time.Millisecond)
+	if b, err = broker.Open(broker.Config{Dir: dir, Addr: addr}, quiet()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.Close() })
+	appendKeys(t, w, 50, 80)
+	eventually(t, "the rest is read after the restart", func() bool { return c.count() == 80 })
+}
+
 func TestUnreachableBrokersAreAnError(t *testing.T) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -23,9 +23,9 @@ type GroupConfig struct {
 	GroupID string
 	// Epoch whose topic is read.
 	Epoch EpochInfo
-	// SessionTimeout is how long a member may be silent before it loses its partitions. Default 20 s.
+	// SessionTimeout is how long a member may be silent before it loses its partitions. Default 10 s.
 	SessionTimeout time.Duration
-	// HeartbeatInterval is how often a member speaks, and so how soon it learns of a rebalance. Default 2 s.
+	// HeartbeatInterval is how often a member speaks, and so how soon it learns of a rebalance. Default 1 s.
 	HeartbeatInterval time.Duration
 	// RebalanceTimeout bounds how long the others wait for this member to let go. Default 30 s.
 	RebalanceTimeout time.Duration
@@ -36,8 +36,8 @@ type GroupConfig struct {
 }
 
 func (c GroupConfig) withDefaults() GroupConfig {
-	setDefault(&c.SessionTimeout, 20*time.Second)
-	setDefault(&c.HeartbeatInterval, 2*time.Second)
+	setDefault(&c.SessionTimeout, 10*time.Second)
+	setDefault(&c.HeartbeatInterval, time.Second)
 	setDefault(&c.RebalanceTimeout, 30*time.Second)
 	setDefault(&c.Backoff, time.Second)
 	return c
@@ -89,6 +89,8 @@ func (a *Assignment) CommitOffset(ctx context.Context, next int64) error {
 
 // commitOnce goes around Generation.CommitOffsets, which ignores the error of the partition: its own is nil when fenced.
 func (a *Assignment) commitOnce(ctx context.Context, next int64) error {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	res, err := a.client.kafka.OffsetCommit(ctx, &kafka.OffsetCommitRequest{
 		GroupID: a.generation.GroupID, GenerationID: int(a.generation.ID), MemberID: a.generation.MemberID,
 		Topics: map[string][]kafka.OffsetCommit{a.topic: {{Partition: a.id, Offset: next}}},

@@ -58,6 +58,8 @@ func (p *Partition) Range(ctx context.Context) (start, end int64, err error) {
 }
 
 func (p *Partition) rangeOnce(ctx context.Context) (start, end int64, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	res, err := p.client.kafka.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{p.topic: {kafka.FirstOffsetOf(p.id), kafka.LastOffsetOf(p.id)}},
 	})
@@ -77,6 +79,8 @@ func (p *Partition) rangeOnce(ctx context.Context) (start, end int64, err error)
 func (p *Partition) Read(ctx context.Context, from int64, limits ReadLimits) ([]kafka.Message, error) {
 	setDefault(&limits.MaxBytes, 4<<20)
 	setDefault(&limits.MaxWait, 500*time.Millisecond)
+	ctx, cancel := context.WithTimeout(ctx, limits.MaxWait+requestTimeout)
+	defer cancel()
 	res, err := p.client.kafka.Fetch(ctx, &kafka.FetchRequest{
 		Topic: p.topic, Partition: p.id, Offset: from, MinBytes: 1, MaxBytes: int64(limits.MaxBytes), MaxWait: limits.MaxWait,
 	})

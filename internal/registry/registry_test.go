@@ -17,7 +17,12 @@ import (
 
 func testClient(t testing.TB) *eventlog.Client {
 	t.Helper()
-	c, err := eventlog.NewClient(eventlog.ClientConfig{Brokers: embeddedtest.Kafka(t)})
+	return clientOf(t, embeddedtest.Kafka(t))
+}
+
+func clientOf(t testing.TB, brokers []string) *eventlog.Client {
+	t.Helper()
+	c, err := eventlog.NewClient(eventlog.ClientConfig{Brokers: brokers, MetadataTTL: 200 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

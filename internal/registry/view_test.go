@@ -10,6 +10,7 @@ import (
 	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
+	"github.com/aftertouch-io/aftertouch/internal/embedded/broker"
 	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
 	"github.com/aftertouch-io/aftertouch/internal/privacy"
@@ -207,6 +208,33 @@ func TestNewViewRematerialisesEverything(t *testing.T) {
 	e2, ok := v.Epoch()
 	if !ok || e1 != e2 || e2.Number != 1 || e2.Topic != eventlog.EventsTopic || e2.Partitions != 2 || e2.ID == "" {
 		t.Errorf("epoch is %+v, was %+v", e2, e1)
+	}
+}
+
+func TestViewOutlivesARestartOfTheBroker(t *testing.T) {
+	dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+	b, err := broker.Open(broker.Config{Dir: dir}, log)
+	must(t, err)
+	c := clientOf(t, b.Addrs())
+	s := runStore(t, c)
+	newWorkspace(t, s, "shop")
+	must(t, s.Write(t.Context(), "shop", creatorRecord(1, "before")))
+	b.Close()
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := s.Write(short, "shop", creatorRecord(2, "lost")); err == nil {
+		t.Error("a write without a broker succeeded")
+	}
+	b, err = broker.Open(broker.Config{Dir: dir, Addr: b.Addrs()[0]}, log)
+	must(t, err)
+	t.Cleanup(func() { b.Close() })
+	if got, _ := s.view.Creator("shop", "mia"); got.GetName() != "before" {
+		t.Errorf("view forgot: %v", got)
+	}
+	must(t, s.Write(t.Context(), "shop", creatorRecord(2, "after")))
+	fresh := runView(t, c)
+	if got, _ := fresh.Creator("shop", "mia"); got.GetName() != "after" || got.GetVersion() != 2 {
+		t.Errorf("a new view shows %v", got)
 	}
 }
 
