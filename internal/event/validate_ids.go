@@ -68,7 +68,7 @@ func CheckID(field, id string) *Refusal {
 // isPlaceholder recognises what templates and programs write when they have no value. Millions of people would become one.
 func isPlaceholder(id string) bool {
 	switch id[0] {
-	case ' ', '0', '-', '(', '{', '[', 'n', 'N', 'u', 'U', 'g', 'G', 'a', 'A':
+	case ' ', '0', '(', '{', '[', 'n', 'N', 'u', 'U', 'g', 'G', 'a', 'A':
 	default: // no placeholder begins otherwise; most ids leave here
 		return false
 	}
@@ -81,7 +81,7 @@ func isPlaceholder(id string) bool {
 			return true
 		}
 	}
-	return strings.Trim(word, "0-.") == ""
+	return strings.Trim(word, "0") == "" || len(word) == 36 && strings.Trim(word, "0-") == ""
 }
 
 // containsEmail reports whether s holds something of the form a@b.c, also percent-encoded.

@@ -115,7 +115,7 @@ func TestNormalizeRefuses(t *testing.T) {
 
 func TestNormalizeTakesOrdinaryIDs(t *testing.T) {
 	for _, id := range []string{
-		"", "a", "1", "42", "007", "1001", "none-of-these", "nullable", "guesthouse", "A 1001", "#1001/2", "null1", "v@home", "a@b", "@handle@",
+		"", "a", "1", "42", "007", "1001", "none-of-these", "nullable", "guesthouse", "A 1001", "#1001/2", "null1", "0-0", "0.5", "-", "00-1", "v@home", "a@b", "@handle@",
 		"5f0c7b60-1111-4000-8000-000000000000", strings.Repeat("x", 128), "+1234567", "+1234567890123456", "0012345", "00x491701234567", "{curly}",
 	} {
 		e := visit(func(e *aftertouchv1.Event) { e.EventId, e.VisitorId, e.UserKey = id, id, id })

@@ -17,13 +17,13 @@ import (
 
 var errUnknownWorkspace = errors.New("unknown workspace")
 
-// status is what became of an event.
-type status = aftertouchv1.CollectResult_Status
+// outcome is what became of an event.
+type outcome = aftertouchv1.CollectResult_Status
 
 // result is the answer for one event.
 type result struct {
 	eventID string
-	status  status
+	status  outcome
 	reason  string
 	detail  string
 }

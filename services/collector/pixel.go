@@ -78,7 +78,7 @@ func (c *Collector) takePixel(r *http.Request) string {
 	return statusOf(result.status, result.reason)
 }
 
-func statusOf(s status, reason string) string {
+func statusOf(s outcome, reason string) string {
 	if reason == "" {
 		return s.String()
 	}
@@ -94,6 +94,9 @@ func (c *Collector) takeSingle(r *http.Request, values url.Values, t transport, 
 	from, key, p := c.admit(given, registry.RequestOrigin(first(r.Header["Origin"]), first(r.Header["Referer"])), 1)
 	if p != nil {
 		return nil, nil, key, p
+	}
+	if len(r.URL.RawQuery) > event.MaxEventBytes {
+		return nil, nil, key, &problem{event.EventTooLarge, "an event has at most 16 KiB"}
 	}
 	size := int64(singleEventCost + len(r.URL.RawQuery))
 	if !c.budget.TryAcquire(size) {
