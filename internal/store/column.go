@@ -1,266 +1,281 @@
 package store
 
 import (
-	"math/big"
-	"math/bits"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
 	"slices"
-	"time"
 
+	chproto "github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/column"
 )
 
-// cells is the buffer of one column of a table. Every row adds one cell to each column.
+// cells is the buffer of one column of a table, in the encoding of ClickHouse's Native format. Every row adds one cell to
+// each column.
 type cells interface {
-	// name is the table's name for the column.
 	name() string
-	// wire is the type that the cells are sent as over HTTP, where the engine casts. Types that the client fills slowly,
-	// LowCardinality and Enum, are sent as plain ones. Over the native protocol the table's type is used.
+	// wire is the type that the cells are encoded as: the table's, or one that the engine casts to it.
 	wire() string
 	// blank reports whether every cell is the column's default, so that the column need not be sent.
 	blank() bool
-	// fill appends all cells to the client's column.
-	fill(dst column.Interface) error
+	// encoded appends the parts of the column's encoding to parts. They are valid until the next add or reset.
+	encoded(parts [][]byte) [][]byte
 	reset()
 }
 
-// head is what all buffers have in common.
-type head struct {
+// fill hands the encoding of rows cells to a column that the client will send over the native protocol.
+func fill(dst column.Interface, c cells, rows int) error {
+	r := chproto.NewReader(readerOf(c.encoded(nil)))
+	if s, ok := dst.(column.CustomSerialization); ok {
+		if err := s.ReadStatePrefix(r); err != nil {
+			return fmt.Errorf("filling column %s: %w", c.name(), err)
+		}
+	}
+	if err := dst.Decode(r, rows); err != nil {
+		return fmt.Errorf("filling column %s: %w", c.name(), err)
+	}
+	return nil
+}
+
+func readerOf(parts [][]byte) io.Reader {
+	readers := make([]io.Reader, len(parts))
+	for i, p := range parts {
+		readers[i] = bytes.NewReader(p)
+	}
+	return io.MultiReader(readers...)
+}
+
+// plain is a column whose encoding is that of its cells one after the other.
+type plain struct {
 	columnName string
 	wireType   string
 	filled     bool
+	buf        []byte
 }
 
-func (h *head) name() string { return h.columnName }
-func (h *head) wire() string { return h.wireType }
-func (h *head) blank() bool  { return !h.filled }
+func (c *plain) name() string                    { return c.columnName }
+func (c *plain) wire() string                    { return c.wireType }
+func (c *plain) blank() bool                     { return !c.filled }
+func (c *plain) encoded(parts [][]byte) [][]byte { return append(parts, c.buf) }
+func (c *plain) reset()                          { c.buf, c.filled = c.buf[:0], false }
 
-// texts are the cells of a String or LowCardinality(String).
-type texts struct {
-	head
-	values []string
-}
+// texts are the cells of a String.
+type texts struct{ plain }
 
 func (c *texts) add(v string) {
-	c.values = append(c.values, v)
+	c.buf = appendText(c.buf, v)
 	c.filled = c.filled || v != ""
 }
 
-func (c *texts) fill(dst column.Interface) error {
-	low, ok := dst.(*column.LowCardinality)
-	if !ok {
-		return fillWith(dst, c.values)
-	}
-	boxed := make(map[string]any)
-	for _, v := range c.values {
-		if err := low.AppendRow(box(boxed, v)); err != nil {
-			return err
-		}
-	}
-	return nil
+func appendText(b []byte, v string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(v))), v...)
 }
 
-func (c *texts) reset() {
-	clear(c.values) // the strings belong to events that may be freed
-	c.values, c.filled = c.values[:0], false
+// integer is what fits into at most 8 bytes.
+type integer interface {
+	~int8 | ~int16 | ~int32 | ~int64 | ~uint8 | ~uint16 | ~uint32 | ~uint64
 }
 
-// box returns v in an interface, allocated once for each different string.
-func box(boxed map[string]any, v string) any {
-	b, ok := boxed[v]
-	if !ok {
-		b = v
-		boxed[v] = b
-	}
-	return b
-}
-
-// numbers are the cells of a column of fixed width; T is what the client takes for it.
-type numbers[T comparable] struct {
-	head
-	values []T
+// numbers are the cells of a column of width bytes.
+type numbers[T integer] struct {
+	plain
+	width int
 }
 
 func (c *numbers[T]) add(v T) {
-	var zero T
-	c.values = append(c.values, v)
-	c.filled = c.filled || v != zero
-}
-
-func (c *numbers[T]) fill(dst column.Interface) error { return fillWith(dst, c.values) }
-
-func (c *numbers[T]) reset() { c.values, c.filled = c.values[:0], false }
-
-// days are the cells of a Date: days since 1970-01-01.
-type days struct {
-	head
-	values []uint16
-}
-
-func (c *days) add(v uint16) {
-	c.values = append(c.values, v)
+	c.buf = binary.LittleEndian.AppendUint64(c.buf, uint64(v))
+	c.buf = c.buf[:len(c.buf)-8+c.width]
 	c.filled = c.filled || v != 0
 }
 
-func (c *days) fill(dst column.Interface) error {
-	values := make([]time.Time, len(c.values))
-	for i, v := range c.values {
-		values[i] = time.Unix(int64(v)*86400, 0).UTC()
-	}
-	return fillWith(dst, values)
+// flags are the cells of a Bool.
+type flags struct{ plain }
+
+func (c *flags) add(v bool) {
+	c.buf = append(c.buf, bit(v))
+	c.filled = c.filled || v
 }
 
-func (c *days) reset() { c.values, c.filled = c.values[:0], false }
+func bit(v bool) byte {
+	if v {
+		return 1
+	}
+	return 0
+}
 
 // hashes are the cells of a FixedString(16).
-type hashes struct {
-	head
-	bytes []byte
-}
+type hashes struct{ plain }
 
 func (c *hashes) add(v [16]byte) {
-	c.bytes = append(c.bytes, v[:]...)
+	c.buf = append(c.buf, v[:]...)
 	c.filled = c.filled || v != [16]byte{}
 }
 
-func (c *hashes) fill(dst column.Interface) error {
-	all := string(c.bytes)
-	values := make([]string, 0, len(all)/16)
-	for i := 0; i < len(all); i += 16 {
-		values = append(values, all[i:i+16])
-	}
-	return fillWith(dst, values)
-}
-
-func (c *hashes) reset() { c.bytes, c.filled = c.bytes[:0], false }
-
 // wides are the cells of a UInt128.
-type wides struct {
-	head
-	values []Version
-}
+type wides struct{ plain }
 
 func (c *wides) add(v Version) {
-	c.values = append(c.values, v)
+	c.buf = binary.LittleEndian.AppendUint64(c.buf, v.Low)
+	c.buf = binary.LittleEndian.AppendUint64(c.buf, v.High)
 	c.filled = c.filled || v != Version{}
 }
 
-// fill hands the client big.Ints that share one array of words.
-func (c *wides) fill(dst column.Interface) error {
-	const words = 128 / bits.UintSize
-	space := make([]big.Word, words*len(c.values))
-	values := make([]big.Int, len(c.values))
-	for i, v := range c.values {
-		w := space[i*words : (i+1)*words]
-		for j := range words / 2 {
-			w[j] = big.Word(v.Low >> (j * bits.UintSize))
-			w[words/2+j] = big.Word(v.High >> (j * bits.UintSize))
-		}
-		values[i].SetBits(w)
+// words are the cells of a LowCardinality(String): a dictionary and, for each cell, its place in it.
+type words struct {
+	plain // buf is the dictionary
+	index map[string]uint32
+	keys  []uint32
+	// last and lastKey save the look-up of a value that repeats.
+	last    string
+	lastKey uint32
+	head    [24]byte
+	tail    []byte
+}
+
+// Constants of the encoding of LowCardinality: the version of the key's serialization, and flags beside the keys' width.
+const (
+	sharedDictionaries = 1
+	additionalKeys     = 1 << 9
+	updateDictionary   = 1 << 10
+)
+
+func (c *words) add(v string) {
+	if v != c.last || len(c.keys) == 0 {
+		c.last, c.lastKey = v, c.key(v)
 	}
-	return fillWith(dst, values)
+	c.keys = append(c.keys, c.lastKey)
+	c.filled = c.filled || v != ""
 }
 
-func (c *wides) reset() { c.values, c.filled = c.values[:0], false }
-
-// arrays are the cells of an Array. The elements of all rows stand in one slice.
-type arrays[T any] struct {
-	head
-	elements []T
-	ends     []int
-}
-
-// add appends an element to the row that the next call of end closes.
-func (c *arrays[T]) add(v T) { c.elements = append(c.elements, v) }
-
-func (c *arrays[T]) end() {
-	c.ends = append(c.ends, len(c.elements))
-	c.filled = len(c.elements) > 0
-}
-
-func (c *arrays[T]) fill(dst column.Interface) error {
-	var none any = []T(nil)
-	start := 0
-	for _, end := range c.ends {
-		row := none
-		if end > start {
-			row = c.elements[start:end:end]
-		}
-		if err := dst.AppendRow(row); err != nil {
-			return err
-		}
-		start = end
+// key returns v's place in the dictionary, whose first word is the default.
+func (c *words) key(v string) uint32 {
+	if len(c.index) == 0 {
+		c.index[""] = 0
+		c.buf = append(c.buf, 0)
 	}
-	return nil
+	k, ok := c.index[v]
+	if !ok {
+		k = uint32(len(c.index))
+		c.index[v] = k
+		c.buf = appendText(c.buf, v)
+	}
+	return k
 }
 
-func (c *arrays[T]) reset() {
-	clear(c.elements)
-	c.elements, c.ends, c.filled = c.elements[:0], c.ends[:0], false
+// encoded writes the version, the flags with the keys' width, the dictionary and the keys.
+func (c *words) encoded(parts [][]byte) [][]byte {
+	if len(c.keys) == 0 {
+		return append(parts, binary.LittleEndian.AppendUint64(c.head[:0], sharedDictionaries))
+	}
+	width, log := 4, uint64(2)
+	switch n := len(c.index); {
+	case n <= 1<<8:
+		width, log = 1, 0
+	case n <= 1<<16:
+		width, log = 2, 1
+	}
+	head := binary.LittleEndian.AppendUint64(c.head[:0], sharedDictionaries)
+	head = binary.LittleEndian.AppendUint64(head, additionalKeys|updateDictionary|log)
+	head = binary.LittleEndian.AppendUint64(head, uint64(len(c.index)))
+	tail := binary.LittleEndian.AppendUint64(c.tail[:0], uint64(len(c.keys)))
+	tail = slices.Grow(tail, width*len(c.keys)+8)
+	for _, k := range c.keys {
+		tail = binary.LittleEndian.AppendUint64(tail, uint64(k))
+		tail = tail[:len(tail)-8+width]
+	}
+	c.tail = tail
+	return append(parts, head, c.buf, tail)
+}
+
+// reset also empties the dictionary: it holds strings of events.
+func (c *words) reset() {
+	c.plain.reset()
+	clear(c.index)
+	c.keys, c.last, c.lastKey = c.keys[:0], "", 0
+}
+
+// nested is what arrays and maps have in common: where each row's elements end.
+type nested struct {
+	columnName string
+	elements   []cells
+	wireType   string
+	count      uint64
+	ends       []byte
+}
+
+func (c *nested) name() string { return c.columnName }
+func (c *nested) wire() string { return c.wireType }
+func (c *nested) blank() bool  { return c.count == 0 }
+
+// end closes the row that the elements added since the last call make.
+func (c *nested) end() { c.ends = binary.LittleEndian.AppendUint64(c.ends, c.count) }
+
+func (c *nested) encoded(parts [][]byte) [][]byte {
+	parts = append(parts, c.ends)
+	for _, e := range c.elements {
+		parts = e.encoded(parts)
+	}
+	return parts
+}
+
+func (c *nested) reset() {
+	c.count, c.ends = 0, c.ends[:0]
+	for _, e := range c.elements {
+		e.reset()
+	}
+}
+
+// adder is a buffer of cells of type T.
+type adder[T any] interface {
+	cells
+	add(v T)
+}
+
+// arrays are the cells of an Array.
+type arrays[T any, C adder[T]] struct {
+	nested
+	of C
+}
+
+// add adds an element to the row that the next call of end closes.
+func (c *arrays[T, C]) add(v T) {
+	c.of.add(v)
+	c.count++
+}
+
+// encoded puts the dictionaries' version before the ends, where the format has it.
+func (c *arrays[T, C]) encoded(parts [][]byte) [][]byte {
+	if _, ok := any(c.of).(*words); !ok {
+		return c.nested.encoded(parts)
+	}
+	inner := c.of.encoded(nil)
+	parts = append(parts, inner[0][:8], c.ends)
+	if len(inner) == 1 {
+		return parts
+	}
+	return append(append(parts, inner[0][8:]), inner[1:]...)
 }
 
 // maps are the cells of a Map(String, V).
-type maps[V any] struct {
-	head
-	values []map[string]V
+type maps[V any, C adder[V]] struct {
+	nested
+	keys   *texts
+	values C
+	sorted []string
 }
 
-func (c *maps[V]) add(v map[string]V) {
-	c.values = append(c.values, v)
-	c.filled = c.filled || len(v) > 0
-}
-
-// fill writes the keys in order, so that one row has one encoding.
-func (c *maps[V]) fill(dst column.Interface) error {
-	none := &ordered[V]{}
-	for _, v := range c.values {
-		row := none
-		if len(v) > 0 {
-			row = &ordered[V]{values: v}
-		}
-		if err := dst.AppendRow(row); err != nil {
-			return err
-		}
+// add adds one row. The keys are written in order, so that one map has one encoding.
+func (c *maps[V, C]) add(m map[string]V) {
+	c.sorted = c.sorted[:0]
+	for k := range m {
+		c.sorted = append(c.sorted, k)
 	}
-	return nil
-}
-
-func (c *maps[V]) reset() {
-	clear(c.values)
-	c.values, c.filled = c.values[:0], false
-}
-
-// ordered is a map that the client walks in the order of its keys.
-type ordered[V any] struct{ values map[string]V }
-
-// Get returns one value.
-func (o *ordered[V]) Get(key any) (any, bool) {
-	k, ok := key.(string)
-	if !ok {
-		return nil, false
+	slices.Sort(c.sorted)
+	for _, k := range c.sorted {
+		c.keys.add(k)
+		c.values.add(m[k])
 	}
-	v, ok := o.values[k]
-	return v, ok
-}
-
-// Put is part of the client's interface for reading, which is not used.
-func (o *ordered[V]) Put(any, any) {}
-
-// Keys sends the keys in order.
-func (o *ordered[V]) Keys() <-chan any {
-	keys := make([]string, 0, len(o.values))
-	for k := range o.values {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	ch := make(chan any, len(keys))
-	for _, k := range keys {
-		ch <- k
-	}
-	close(ch)
-	return ch
-}
-
-func fillWith(dst column.Interface, values any) error {
-	_, err := dst.Append(values)
-	return err
+	c.count += uint64(len(m))
+	c.end()
 }

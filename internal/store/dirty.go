@@ -32,9 +32,9 @@ type mark struct {
 type dirtyHours struct {
 	table
 
-	workspace *texts
+	workspace *words
 	source    *numbers[int8]
-	logDay    *days
+	logDay    *numbers[uint16]
 	hour      *numbers[int64]
 	epoch     *numbers[uint16]
 	partition *numbers[int32]
@@ -47,7 +47,7 @@ type dirtyHours struct {
 func newDirtyHours() *dirtyHours {
 	d := &dirtyHours{table: table{name: "dirty_hours"}, marks: map[mark]struct{}{}}
 	t := &d.table
-	d.workspace, d.source, d.logDay, d.hour = t.text("workspace"), t.enum("source"), t.day("log_day"), t.seconds("hour")
+	d.workspace, d.source, d.logDay, d.hour = t.word("workspace"), t.enum("source"), t.day("log_day"), t.seconds("hour")
 	d.epoch, d.partition = t.uint16("epoch"), t.int32("partition")
 	d.next, d.version = t.int64("next_offset"), t.uint64("version")
 	return d

@@ -13,34 +13,35 @@ import (
 type facts struct {
 	table
 
-	workspace             *texts
+	workspace             *words
 	entityHash, eventHash *hashes
-	logDay                *days
+	logDay                *numbers[uint16]
 	version               *wides
 
 	kind                                    *numbers[int8]
 	time, receivedTime, eventTime, sentTime *numbers[int64]
-	exposes, invalid                        *numbers[bool]
-	flags                                   *arrays[string]
+	exposes, invalid                        *flags
+	flags                                   *arrays[string, *texts]
 	duplicates                              *numbers[uint32]
 	entity                                  *texts
 	entityKind                              *numbers[int8]
-	pseudo                                  *numbers[bool]
+	pseudo                                  *flags
 	eventID, visitorID, userKey             *texts
 	consent, source                         *numbers[int8]
 	terms                                   termsColumns
-	linkID, placementID                     *texts
-	channel, country, deviceClass           *texts
+	linkID, placementID                     *words
+	channel                                 *texts
+	country, deviceClass                    *words
 	clickEventID                            *texts
 	clickTime                               *numbers[int64]
 	clickLinkID, clickVisitorID             *texts
 	pageURL, referrer                       *texts
-	properties                              *maps[string]
+	properties                              *maps[string, *texts]
 	shareParent                             *texts
 	workspaceVersion                        *numbers[uint32]
 	viewability                             *numbers[int8]
 	visibleMs                               *numbers[uint32]
-	sessionStart                            *numbers[bool]
+	sessionStart                            *flags
 	engagementType, engagementReaction      *texts
 	engagementTopic                         *texts
 	action, orderID, orderScope             *texts
@@ -50,11 +51,11 @@ type facts struct {
 	adjustmentID                            *texts
 	adjustmentType                          *numbers[int8]
 	adjustedEventID                         *texts
-	code, codeAgreement, codeCampaign       *arrays[string]
-	codeCreator                             *arrays[string]
-	codeAgreementVersion                    *arrays[uint32]
-	itemID                                  *arrays[string]
-	itemQuantity, itemValue                 *arrays[int64]
+	code, codeAgreement, codeCampaign       *arrays[string, *texts]
+	codeCreator                             *arrays[string, *texts]
+	codeAgreementVersion                    *arrays[uint32, *numbers[uint32]]
+	itemID                                  *arrays[string, *texts]
+	itemQuantity, itemValue                 *arrays[int64, *numbers[int64]]
 	payloadHash                             *numbers[uint64]
 	changedOffset                           *numbers[int64]
 	cause                                   positionColumns
@@ -62,7 +63,7 @@ type facts struct {
 
 // termsColumns hold the agreement that an event belongs to.
 type termsColumns struct {
-	agreement, campaign, creator *texts
+	agreement, campaign, creator *words
 	version                      *numbers[uint32]
 }
 
@@ -93,24 +94,24 @@ func (c *positionColumns) add(p event.Position) {
 func newFacts() *facts {
 	f := &facts{table: table{name: "facts"}}
 	t := &f.table
-	f.workspace = t.text("workspace")
+	f.workspace = t.word("workspace")
 	f.entityHash, f.eventHash = t.hash("entity_hash"), t.hash("event_hash")
 	f.logDay, f.version = t.day("log_day"), t.wide("version")
 	f.kind = t.enum("kind")
 	f.time, f.receivedTime = t.millis("time"), t.millis("received_time")
 	f.eventTime, f.sentTime = t.millis("event_time"), t.millis("sent_time")
 	f.exposes, f.invalid = t.flag("exposes"), t.flag("invalid")
-	f.flags, f.duplicates = array[string](t, "flags", "String"), t.uint32("duplicates")
+	f.flags, f.duplicates = array(t, newTexts("flags")), t.uint32("duplicates")
 	f.entity, f.entityKind, f.pseudo = t.text("entity"), t.enum("entity_kind"), t.flag("pseudo")
 	f.eventID, f.visitorID, f.userKey = t.text("event_id"), t.text("visitor_id"), t.text("user_key")
 	f.consent, f.source = t.enum("consent"), t.enum("source")
-	f.terms = termsColumns{t.text("agreement_id"), t.text("campaign_id"), t.text("creator_id"), t.uint32("agreement_version")}
-	f.linkID, f.placementID = t.text("link_id"), t.text("placement_id")
-	f.channel, f.country, f.deviceClass = t.text("channel"), t.text("country"), t.text("device_class")
+	f.terms = termsColumns{t.word("agreement_id"), t.word("campaign_id"), t.word("creator_id"), t.uint32("agreement_version")}
+	f.linkID, f.placementID = t.word("link_id"), t.word("placement_id")
+	f.channel, f.country, f.deviceClass = t.text("channel"), t.word("country"), t.word("device_class")
 	f.clickEventID, f.clickTime = t.text("click_event_id"), t.millis("click_time")
 	f.clickLinkID, f.clickVisitorID = t.text("click_link_id"), t.text("click_visitor_id")
 	f.pageURL, f.referrer = t.text("page_url"), t.text("referrer")
-	f.properties, f.shareParent = mapping[string](t, "properties", "String"), t.text("share_parent")
+	f.properties, f.shareParent = mapping(t, newTexts("properties")), t.text("share_parent")
 	f.workspaceVersion = t.uint32("workspace_version")
 	f.viewability, f.visibleMs, f.sessionStart = t.enum("viewability"), t.uint32("visible_ms"), t.flag("session_start")
 	f.engagementType, f.engagementReaction = t.text("engagement_type"), t.text("engagement_reaction")
@@ -126,14 +127,14 @@ func (f *facts) conversionColumns() {
 	f.valueMinor, f.currency, f.evidence = t.int64("value_minor"), t.text("currency"), t.enum("evidence")
 	f.adjustmentID, f.adjustmentType = t.text("adjustment_id"), t.enum("adjustment_type")
 	f.adjustedEventID = t.text("adjusted_event_id")
-	f.code = array[string](t, "codes.code", "String")
-	f.codeAgreement = array[string](t, "codes.agreement_id", "String")
-	f.codeAgreementVersion = array[uint32](t, "codes.agreement_version", "UInt32")
-	f.codeCampaign = array[string](t, "codes.campaign_id", "String")
-	f.codeCreator = array[string](t, "codes.creator_id", "String")
-	f.itemID = array[string](t, "items.item_id", "String")
-	f.itemQuantity = array[int64](t, "items.quantity", "Int64")
-	f.itemValue = array[int64](t, "items.value_minor", "Int64")
+	f.code = array(t, newTexts("codes.code"))
+	f.codeAgreement = array(t, newTexts("codes.agreement_id"))
+	f.codeAgreementVersion = array(t, newNumbers[uint32]("codes.agreement_version", "UInt32", 4))
+	f.codeCampaign = array(t, newTexts("codes.campaign_id"))
+	f.codeCreator = array(t, newTexts("codes.creator_id"))
+	f.itemID = array(t, newTexts("items.item_id"))
+	f.itemQuantity = array(t, newNumbers[int64]("items.quantity", "Int64", 8))
+	f.itemValue = array(t, newNumbers[int64]("items.value_minor", "Int64", 8))
 }
 
 // add buffers one fact. The row keeps the event's strings until it has been written.

@@ -52,16 +52,33 @@ func (b *buffers) reset() {
 // have been written, and writing the batch again, or other batches of the same records, gives the same tables.
 // The error wraps ErrPermanent when the engine refuses a row for good.
 func (s *Store) Insert(ctx context.Context, b *Batch) error {
-	buf := s.buffers.Get().(*buffers)
-	defer func() {
-		buf.reset()
-		s.buffers.Put(buf)
-	}()
+	buf := s.takeBuffers()
+	defer s.giveBuffers(buf)
 	w := &writer{store: s, buf: buf, id: identifier{key: b.IdentityKey}}
 	if err := w.write(ctx, b); err != nil {
 		return fmt.Errorf("inserting batch %d-%d [%d,%d): %w", b.Epoch, b.Partition, b.From, b.To, err)
 	}
 	return nil
+}
+
+// keptBuffers bounds the memory that buffers keep between batches.
+const keptBuffers = 8
+
+func (s *Store) takeBuffers() *buffers {
+	select {
+	case b := <-s.buffers:
+		return b
+	default:
+		return newBuffers()
+	}
+}
+
+func (s *Store) giveBuffers(b *buffers) {
+	b.reset()
+	select {
+	case s.buffers <- b:
+	default:
+	}
 }
 
 // writer writes one batch.
@@ -168,7 +185,7 @@ func (s *Store) insert(ctx context.Context, t *table, name string) error {
 
 func (s *Store) insertOnce(ctx context.Context, t *table, name string) error {
 	start := time.Now()
-	if err := t.insert(ctx, s.conn, name, s.settings); err != nil {
+	if err := t.insert(ctx, s.conn, name, s.settings, s.native); err != nil {
 		return err
 	}
 	if t.rows > 0 {

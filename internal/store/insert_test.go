@@ -122,6 +122,16 @@ func TestSmallInsertLimitsGiveTheSameRows(t *testing.T) {
 	}
 }
 
+func TestTheNativeProtocolsBatchesGiveTheSameRows(t *testing.T) {
+	encoded, batched := storetest.Open(t), storetest.Open(t)
+	store.UseBatches(batched)
+	storetest.Insert(t, encoded, storetest.Batch())
+	storetest.Insert(t, batched, storetest.Batch())
+	if diff := cmp.Diff(contents(t, encoded), contents(t, batched)); diff != "" {
+		t.Errorf("batches gave other rows (-encoded +batched):\n%s", diff)
+	}
+}
+
 func TestProgressIsThatOfTheNewestEpoch(t *testing.T) {
 	s := storetest.Open(t)
 	old, late := storetest.Batch(), storetest.Batch()

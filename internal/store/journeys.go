@@ -9,30 +9,30 @@ import (
 type journeys struct {
 	table
 
-	workspace                             *texts
+	workspace                             *words
 	orderHash                             *hashes
 	version                               *wides
 	time, receivedTime                    *numbers[int64]
-	action                                *texts
+	action                                *words
 	status                                *numbers[int8]
-	reason                                *texts
+	reason                                *words
 	valueMinor                            *numbers[int64]
-	currency                              *texts
-	flags                                 *arrays[string]
+	currency                              *words
+	flags                                 *arrays[string, *texts]
 	personHash                            *hashes
 	personKind                            *numbers[int8]
 	person, order                         *texts
 	orderID, orderScope, eventID          *texts
 	visitorID, userKey, clickEventID      *texts
-	unknownCodes                          *arrays[string]
+	unknownCodes                          *arrays[string, *texts]
 	records, duplicates, conflictingValue *numbers[uint32]
-	declared, server                      *numbers[bool]
+	declared, server                      *flags
 	firstTouchTime                        *numbers[int64]
 	eligibleTouches                       *numbers[uint16]
 	credits                               creditColumns
 	touches                               touchColumns
-	omitted                               *maps[uint32]
-	cause                                 *texts
+	omitted                               *maps[uint32, *numbers[uint32]]
+	cause                                 *words
 	rulesVersion                          *numbers[uint16]
 	orderEpoch                            *numbers[uint16]
 	orderPartition                        *numbers[int32]
@@ -43,22 +43,22 @@ type journeys struct {
 func newJourneys() *journeys {
 	j := &journeys{table: table{name: "journeys"}}
 	t := &j.table
-	j.workspace, j.orderHash, j.version = t.text("workspace"), t.hash("order_hash"), t.wide("version")
+	j.workspace, j.orderHash, j.version = t.word("workspace"), t.hash("order_hash"), t.wide("version")
 	j.time, j.receivedTime = t.millis("time"), t.millis("received_time")
-	j.action, j.status, j.reason = t.text("action"), t.enum("status"), t.text("reason")
-	j.valueMinor, j.currency = t.int64("value_minor"), t.text("currency")
-	j.flags = array[string](t, "flags", "String")
+	j.action, j.status, j.reason = t.word("action"), t.enum("status"), t.word("reason")
+	j.valueMinor, j.currency = t.int64("value_minor"), t.word("currency")
+	j.flags = array(t, newTexts("flags"))
 	j.personHash, j.personKind, j.person = t.hash("person_hash"), t.enum("person_kind"), t.text("person")
 	j.order, j.orderID, j.orderScope = t.text("order"), t.text("order_id"), t.text("order_scope")
 	j.eventID, j.visitorID, j.userKey = t.text("event_id"), t.text("visitor_id"), t.text("user_key")
-	j.clickEventID, j.unknownCodes = t.text("click_event_id"), array[string](t, "unknown_codes", "String")
+	j.clickEventID, j.unknownCodes = t.text("click_event_id"), array(t, newTexts("unknown_codes"))
 	j.records, j.duplicates = t.uint32("records"), t.uint32("duplicates")
 	j.conflictingValue = t.uint32("conflicting_value")
 	j.declared, j.server = t.flag("declared"), t.flag("server")
 	j.firstTouchTime, j.eligibleTouches = t.millis("first_touch_time"), t.uint16("eligible_touches")
 	j.credits, j.touches = t.creditColumns(), t.touchColumns()
-	j.omitted = mapping[uint32](t, "omitted", "UInt32")
-	j.cause, j.rulesVersion = t.text("cause"), t.uint16("rules_version")
+	j.omitted = mapping(t, newNumbers[uint32]("omitted", "UInt32", 4))
+	j.cause, j.rulesVersion = t.word("cause"), t.uint16("rules_version")
 	j.orderEpoch, j.orderPartition = t.uint16("order_epoch"), t.int32("order_partition")
 	j.orderOffset, j.position = t.int64("order_offset"), t.position()
 	return j

@@ -8,19 +8,19 @@ import (
 type identities struct {
 	table
 
-	workspace        *texts
+	workspace        *words
 	fromHash, toHash *hashes
 	version          *numbers[uint64]
 	from, to         *texts
 	fromKind, toKind *numbers[int8]
-	fromPseudo       *numbers[bool]
+	fromPseudo       *flags
 	cause            positionColumns
 }
 
 func newIdentities() *identities {
 	i := &identities{table: table{name: "identities"}}
 	t := &i.table
-	i.workspace, i.fromHash, i.toHash = t.text("workspace"), t.hash("from_hash"), t.hash("to_hash")
+	i.workspace, i.fromHash, i.toHash = t.word("workspace"), t.hash("from_hash"), t.hash("to_hash")
 	i.version, i.from, i.fromKind = t.uint64("version"), t.text("from_entity"), t.enum("from_kind")
 	i.fromPseudo, i.to, i.toKind = t.flag("from_pseudo"), t.text("to_entity"), t.enum("to_kind")
 	i.cause = t.position()
@@ -47,19 +47,20 @@ func (i *identities) add(x *attribution.Identity, id *identifier) {
 type refusals struct {
 	table
 
-	workspace                   *texts
-	hour                        *numbers[int64]
-	run, transport, reason, key *texts
-	version                     *numbers[uint64]
-	count                       *numbers[int64]
-	cause                       positionColumns
+	workspace              *words
+	hour                   *numbers[int64]
+	run                    *texts
+	transport, reason, key *words
+	version                *numbers[uint64]
+	count                  *numbers[int64]
+	cause                  positionColumns
 }
 
 func newRefusals() *refusals {
 	r := &refusals{table: table{name: "refusals"}}
 	t := &r.table
-	r.workspace, r.hour, r.run = t.text("workspace"), t.seconds("hour"), t.text("run_id")
-	r.transport, r.reason, r.key = t.text("transport"), t.text("reason"), t.text("key_id")
+	r.workspace, r.hour, r.run = t.word("workspace"), t.seconds("hour"), t.text("run_id")
+	r.transport, r.reason, r.key = t.word("transport"), t.word("reason"), t.word("key_id")
 	r.version, r.count, r.cause = t.uint64("version"), t.int64("count"), t.position()
 	return r
 }

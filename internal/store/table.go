@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"strings"
 
@@ -25,69 +26,97 @@ func (t *table) reset() {
 	t.rows, t.bytes = 0, 0
 }
 
-// The following add a column to the table.
-
-func (t *table) text(name string) *texts {
-	c := &texts{head: head{columnName: name, wireType: "String"}}
+// with adds a column to the table and returns it.
+func with[C cells](t *table, c C) C {
 	t.columns = append(t.columns, c)
 	return c
 }
 
+// The following add a column to the table.
+
+func (t *table) text(name string) *texts { return with(t, newTexts(name)) }
+
+// word is a column of few different strings.
+func (t *table) word(name string) *words { return with(t, newWords(name)) }
+
 func (t *table) hash(name string) *hashes {
-	c := &hashes{head: head{columnName: name, wireType: "FixedString(16)"}}
-	t.columns = append(t.columns, c)
-	return c
+	return with(t, &hashes{plain{columnName: name, wireType: "FixedString(16)"}})
 }
 
 func (t *table) wide(name string) *wides {
-	c := &wides{head: head{columnName: name, wireType: "UInt128"}}
-	t.columns = append(t.columns, c)
-	return c
+	return with(t, &wides{plain{columnName: name, wireType: "UInt128"}})
 }
 
-func number[T comparable](t *table, name, wire string) *numbers[T] {
-	c := &numbers[T]{head: head{columnName: name, wireType: wire}}
-	t.columns = append(t.columns, c)
-	return c
+func (t *table) flag(name string) *flags {
+	return with(t, &flags{plain{columnName: name, wireType: "Bool"}})
 }
 
-func (t *table) enum(name string) *numbers[int8]     { return number[int8](t, name, "Int8") }
-func (t *table) flag(name string) *numbers[bool]     { return number[bool](t, name, "Bool") }
-func (t *table) uint16(name string) *numbers[uint16] { return number[uint16](t, name, "UInt16") }
-func (t *table) uint32(name string) *numbers[uint32] { return number[uint32](t, name, "UInt32") }
-func (t *table) uint64(name string) *numbers[uint64] { return number[uint64](t, name, "UInt64") }
-func (t *table) int32(name string) *numbers[int32]   { return number[int32](t, name, "Int32") }
-func (t *table) int64(name string) *numbers[int64]   { return number[int64](t, name, "Int64") }
+// enum is sent as the number, which the engine casts.
+func (t *table) enum(name string) *numbers[int8] {
+	return with(t, newNumbers[int8](name, "Int8", 1))
+}
+
+func (t *table) uint16(name string) *numbers[uint16] {
+	return with(t, newNumbers[uint16](name, "UInt16", 2))
+}
+
+func (t *table) uint32(name string) *numbers[uint32] {
+	return with(t, newNumbers[uint32](name, "UInt32", 4))
+}
+
+func (t *table) uint64(name string) *numbers[uint64] {
+	return with(t, newNumbers[uint64](name, "UInt64", 8))
+}
+
+func (t *table) int32(name string) *numbers[int32] {
+	return with(t, newNumbers[int32](name, "Int32", 4))
+}
+
+func (t *table) int64(name string) *numbers[int64] {
+	return with(t, newNumbers[int64](name, "Int64", 8))
+}
 
 // millis is a column of times in Unix ms.
-func (t *table) millis(name string) *numbers[int64] {
-	return number[int64](t, name, "DateTime64(3, 'UTC')")
-}
-
-func (t *table) day(name string) *days {
-	c := &days{head: head{columnName: name, wireType: "Date"}}
-	t.columns = append(t.columns, c)
-	return c
-}
+func (t *table) millis(name string) *numbers[int64] { return with(t, newMillis(name)) }
 
 // seconds is a column of times in Unix seconds.
 func (t *table) seconds(name string) *numbers[int64] {
-	return number[int64](t, name, "DateTime('UTC')")
+	return with(t, newNumbers[int64](name, "DateTime('UTC')", 4))
 }
 
-func array[T any](t *table, name, element string) *arrays[T] {
-	c := &arrays[T]{head: head{columnName: name, wireType: "Array(" + element + ")"}}
-	t.columns = append(t.columns, c)
-	return c
+// day is a column of days since 1970-01-01.
+func (t *table) day(name string) *numbers[uint16] {
+	return with(t, newNumbers[uint16](name, "Date", 2))
 }
 
-func mapping[V any](t *table, name, value string) *maps[V] {
-	c := &maps[V]{head: head{columnName: name, wireType: "Map(String, " + value + ")"}}
-	t.columns = append(t.columns, c)
-	return c
+func newTexts(name string) *texts { return &texts{plain{columnName: name, wireType: "String"}} }
+
+func newWords(name string) *words {
+	return &words{plain: plain{columnName: name, wireType: "LowCardinality(String)"}, index: map[string]uint32{}}
 }
 
-// sent returns the columns that hold anything. Always one at least: each table's first column is its workspace or epoch.
+func newNumbers[T integer](name, wire string, width int) *numbers[T] {
+	return &numbers[T]{plain: plain{columnName: name, wireType: wire}, width: width}
+}
+
+func newMillis(name string) *numbers[int64] {
+	return newNumbers[int64](name, "DateTime64(3, 'UTC')", 8)
+}
+
+func array[T any, C adder[T]](t *table, of C) *arrays[T, C] {
+	a := &arrays[T, C]{of: of}
+	a.columnName, a.wireType, a.elements = of.name(), "Array("+of.wire()+")", []cells{of}
+	return with(t, a)
+}
+
+func mapping[V any, C adder[V]](t *table, values C) *maps[V, C] {
+	m := &maps[V, C]{keys: newTexts(values.name()), values: values}
+	m.columnName, m.wireType = values.name(), "Map(String, "+values.wire()+")"
+	m.elements = []cells{m.keys, values}
+	return with(t, m)
+}
+
+// sent returns the columns that hold anything; always the first one, since an insert needs one.
 func (t *table) sent() []cells {
 	sent := make([]cells, 0, len(t.columns))
 	for i, c := range t.columns {
@@ -99,31 +128,52 @@ func (t *table) sent() []cells {
 }
 
 // insert writes the buffered rows to the named table, which has this table's columns. It returns when the engine has
-// acknowledged them.
-func (t *table) insert(ctx context.Context, conn driver.Conn, name string, settings clickhouse.Settings) error {
+// acknowledged them. native says that the connections speak the native protocol, which has no pre-encoded inserts.
+func (t *table) insert(ctx context.Context, conn driver.Conn, name string, settings clickhouse.Settings, native bool) error {
 	if t.rows == 0 {
 		return nil
 	}
 	sent := t.sent()
 	names := make([]string, len(sent))
-	types := make([]clickhouse.ColumnNameAndType, len(sent))
 	for i, c := range sent {
 		names[i] = c.name()
-		types[i] = clickhouse.ColumnNameAndType{Name: c.name(), Type: c.wire()}
 	}
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings), clickhouse.WithColumnNamesAndTypes(types))
-	batch, err := conn.PrepareBatch(ctx, "INSERT INTO "+name+" ("+strings.Join(names, ", ")+")")
+	statement := "INSERT INTO " + name + " (" + strings.Join(names, ", ") + ")"
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(settings))
+	var err error
+	if native {
+		err = t.insertBatch(ctx, conn, statement, sent)
+	} else {
+		err = conn.InsertFormat(ctx, "Native", statement, readerOf(t.block(sent)))
+	}
 	if err != nil {
-		return fmt.Errorf("preparing an insert into %s: %w", name, err)
-	}
-	defer batch.Close() //nolint:errcheck // it was sent, or the error is already being returned
-	for i, dst := range batch.Columns() {
-		if err := sent[i].fill(dst); err != nil {
-			return fmt.Errorf("%w: filling %s.%s: %w", ErrPermanent, name, sent[i].name(), err)
-		}
-	}
-	if err := batch.Send(); err != nil {
 		return fmt.Errorf("inserting %d rows into %s: %w", t.rows, name, err)
 	}
 	return nil
+}
+
+// block returns the parts of one block in the Native format, as it is sent over HTTP.
+func (t *table) block(sent []cells) [][]byte {
+	head := binary.AppendUvarint(nil, uint64(len(sent)))
+	parts := [][]byte{binary.AppendUvarint(head, uint64(t.rows))}
+	for _, c := range sent {
+		parts = append(parts, appendText(appendText(nil, c.name()), c.wire()))
+		parts = c.encoded(parts)
+	}
+	return parts
+}
+
+// insertBatch sends the same encoding in a batch of the client, whose columns have the table's own types.
+func (t *table) insertBatch(ctx context.Context, conn driver.Conn, statement string, sent []cells) error {
+	batch, err := conn.PrepareBatch(ctx, statement)
+	if err != nil {
+		return err
+	}
+	defer batch.Close() //nolint:errcheck // it was sent, or the error is already being returned
+	for i, dst := range batch.Columns() {
+		if err := fill(dst, sent[i], t.rows); err != nil {
+			return fmt.Errorf("%w: %w", ErrPermanent, err)
+		}
+	}
+	return batch.Send()
 }

@@ -10,18 +10,21 @@ const (
 	creditBytes = 140
 )
 
+// wordArrays are arrays of few different strings.
+type wordArrays = *arrays[string, *words]
+
 // modelColumns hold the credit and the value of every model.
 type modelColumns struct {
-	credit [attribution.NumModels]*arrays[uint32]
-	value  [attribution.NumModels]*arrays[int64]
+	credit [attribution.NumModels]*arrays[uint32, *numbers[uint32]]
+	value  [attribution.NumModels]*arrays[int64, *numbers[int64]]
 }
 
 func (t *table) modelColumns(nested string) (c modelColumns) {
 	for m, name := range attribution.ModelNames {
-		c.credit[m] = array[uint32](t, nested+".credit_"+name, "UInt32")
+		c.credit[m] = array(t, newNumbers[uint32](nested+".credit_"+name, "UInt32", 4))
 	}
 	for m, name := range attribution.ModelNames {
-		c.value[m] = array[int64](t, nested+".value_"+name, "Int64")
+		c.value[m] = array(t, newNumbers[int64](nested+".value_"+name, "Int64", 8))
 	}
 	return c
 }
@@ -42,33 +45,35 @@ func (c *modelColumns) end() {
 
 // touchColumns hold the touches of a journey.
 type touchColumns struct {
-	kind                                    *arrays[int8]
-	time, receivedTime                      *arrays[int64]
-	creator, campaign, agreement            *arrays[string]
-	agreementVersion                        *arrays[uint32]
-	link, placement, channel, entity, event *arrays[string]
-	eligible                                *arrays[bool]
-	reason                                  *arrays[string]
-	models                                  modelColumns
+	kind                         *arrays[int8, *numbers[int8]]
+	time, receivedTime           *arrays[int64, *numbers[int64]]
+	creator, campaign, agreement wordArrays
+	agreementVersion             *arrays[uint32, *numbers[uint32]]
+	link, placement, channel     wordArrays
+	entity                       *arrays[[16]byte, *hashes]
+	event                        *arrays[string, *texts]
+	eligible                     *arrays[bool, *flags]
+	reason                       wordArrays
+	models                       modelColumns
 }
 
 func (t *table) touchColumns() touchColumns {
-	text := func(name string) *arrays[string] { return array[string](t, "touches."+name, "String") }
+	word := func(name string) wordArrays { return array(t, newWords("touches."+name)) }
 	return touchColumns{
-		kind:             array[int8](t, "touches.kind", "Int8"),
-		time:             array[int64](t, "touches.time", "DateTime64(3, 'UTC')"),
-		receivedTime:     array[int64](t, "touches.received_time", "DateTime64(3, 'UTC')"),
-		creator:          text("creator_id"),
-		campaign:         text("campaign_id"),
-		agreement:        text("agreement_id"),
-		agreementVersion: array[uint32](t, "touches.agreement_version", "UInt32"),
-		link:             text("link_id"),
-		placement:        text("placement_id"),
-		channel:          text("channel"),
-		entity:           array[string](t, "touches.entity_hash", "FixedString(16)"),
-		event:            text("event_id"),
-		eligible:         array[bool](t, "touches.eligible", "Bool"),
-		reason:           text("reason"),
+		kind:             array(t, newNumbers[int8]("touches.kind", "Int8", 1)),
+		time:             array(t, newMillis("touches.time")),
+		receivedTime:     array(t, newMillis("touches.received_time")),
+		creator:          word("creator_id"),
+		campaign:         word("campaign_id"),
+		agreement:        word("agreement_id"),
+		agreementVersion: array(t, newNumbers[uint32]("touches.agreement_version", "UInt32", 4)),
+		link:             word("link_id"),
+		placement:        word("placement_id"),
+		channel:          word("channel"),
+		entity:           array(t, &hashes{plain{columnName: "touches.entity_hash", wireType: "FixedString(16)"}}),
+		event:            array(t, newTexts("touches.event_id")),
+		eligible:         array(t, &flags{plain{columnName: "touches.eligible", wireType: "Bool"}}),
+		reason:           word("reason"),
 		models:           t.modelColumns("touches"),
 	}
 }
@@ -85,8 +90,7 @@ func (c *touchColumns) add(x *attribution.JourneyTouch, workspace string, id *id
 	c.link.add(t.GetLinkId())
 	c.placement.add(t.GetPlacementId())
 	c.channel.add(t.GetChannel())
-	hash := id.entity(workspace, t.GetEntity())
-	c.entity.add(string(hash[:]))
+	c.entity.add(id.entity(workspace, t.GetEntity()))
 	c.event.add(t.GetEventId())
 	c.eligible.add(x.Eligible)
 	c.reason.add(x.Reason)
@@ -124,10 +128,10 @@ type creditLine struct {
 
 // creditColumns hold the credit of a journey summed by key, in the order of the keys' first touches.
 type creditColumns struct {
-	campaign, creator, agreement *arrays[string]
-	link, placement, channel     *arrays[string]
-	touches                      *arrays[uint16]
-	first                        *arrays[int64]
+	campaign, creator, agreement wordArrays
+	link, placement, channel     wordArrays
+	touches                      *arrays[uint16, *numbers[uint16]]
+	first                        *arrays[int64, *numbers[int64]]
 	models                       modelColumns
 
 	// The lines of the journey at hand.
@@ -137,16 +141,16 @@ type creditColumns struct {
 }
 
 func (t *table) creditColumns() creditColumns {
-	text := func(name string) *arrays[string] { return array[string](t, "credits."+name, "String") }
+	word := func(name string) wordArrays { return array(t, newWords("credits."+name)) }
 	return creditColumns{
-		campaign:  text("campaign_id"),
-		creator:   text("creator_id"),
-		agreement: text("agreement_id"),
-		link:      text("link_id"),
-		placement: text("placement_id"),
-		channel:   text("channel"),
-		touches:   array[uint16](t, "credits.touches", "UInt16"),
-		first:     array[int64](t, "credits.first_time", "DateTime64(3, 'UTC')"),
+		campaign:  word("campaign_id"),
+		creator:   word("creator_id"),
+		agreement: word("agreement_id"),
+		link:      word("link_id"),
+		placement: word("placement_id"),
+		channel:   word("channel"),
+		touches:   array(t, newNumbers[uint16]("credits.touches", "UInt16", 2)),
+		first:     array(t, newMillis("credits.first_time")),
 		models:    t.modelColumns("credits"),
 		index:     map[creditKey]int{},
 	}
@@ -187,7 +191,7 @@ func (c *creditColumns) end() int {
 		c.first.add(line.first)
 		c.models.add(&line.credit, &line.value)
 	}
-	for _, a := range []*arrays[string]{c.campaign, c.creator, c.agreement, c.link, c.placement, c.channel} {
+	for _, a := range []wordArrays{c.campaign, c.creator, c.agreement, c.link, c.placement, c.channel} {
 		a.end()
 	}
 	c.touches.end()

@@ -1,0 +1,35 @@
+package store
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// UseBatches makes a store on an HTTP connection insert as over the native protocol.
+func UseBatches(s *Store) { s.native = true }
+
+// WrapConn replaces the connections by what wrap makes of them.
+func WrapConn(s *Store, wrap func(driver.Conn) driver.Conn) { s.conn = wrap(s.conn) }
+
+// MigrateFrom applies the migrations in files.
+func MigrateFrom(ctx context.Context, s *Store, opts MigrateOptions, files fs.FS) error {
+	all, err := readMigrations(files)
+	if err != nil {
+		return err
+	}
+	return s.migrate(ctx, opts, all)
+}
+
+// Statements returns the statements of a migration.
+func Statements(files fs.FS, n int, opts MigrateOptions) ([]string, error) {
+	all, err := readMigrations(files)
+	if err != nil {
+		return nil, err
+	}
+	return all[n].statements(opts)
+}
+
+// Embedded holds the migrations of this build.
+var Embedded = embedded
