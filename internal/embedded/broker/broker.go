@@ -1,12 +1,14 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -19,6 +21,8 @@ type Config struct {
 	Dir string
 	// Addr is the loopback address that clients connect to. Default 127.0.0.1:0, a free port.
 	Addr string
+	// RetentionInterval is how often records older than their topic's retention.ms are deleted. Default 10 min.
+	RetentionInterval time.Duration
 }
 
 // Validate reports what is missing or out of range.
@@ -26,6 +30,9 @@ func (c Config) Validate() error {
 	var errs []error
 	if c.Dir == "" {
 		errs = append(errs, errors.New("dir is empty: the broker needs a directory for its log"))
+	}
+	if c.RetentionInterval < 0 {
+		errs = append(errs, fmt.Errorf("retention_interval is %s: it must not be negative", c.RetentionInterval))
 	}
 	if c.Addr != "" {
 		addr, err := net.ResolveTCPAddr("tcp", c.Addr)
@@ -45,7 +52,16 @@ type Broker struct {
 	lock    *os.File
 	log     *slog.Logger
 	closing sync.Once
+	cancel  context.CancelFunc
+	retired chan struct{} // closed when retention has ended
 }
+
+const (
+	// segmentBytes is the size of the log's files. A start reads one file of each partition into memory at a time.
+	segmentBytes = 32 << 20
+	// never is a pause of a hundred years, in milliseconds.
+	never = "3153600000000"
+)
 
 // Open starts the broker on what Dir holds. Errors: a bad configuration, a directory in use, a log that cannot be read, an address in use.
 func Open(cfg Config, log *slog.Logger) (*Broker, error) {
@@ -62,22 +78,43 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking broker directory %s: %w", cfg.Dir, err)
 	}
-	started := time.Now()
+	started, data := time.Now(), filepath.Join(cfg.Dir, "log")
+	recovered, err := recoverSnapshots(data)
+	if err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("recovering the log in %s: %w", cfg.Dir, err)
+	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
 		kfake.ClusterID("aftertouch-embedded"),
 		kfake.ListenFn(func(network, _ string) (net.Listener, error) { return net.Listen(network, cfg.Addr) }), //nolint:noctx // a start, not a request
-		kfake.DataDir(filepath.Join(cfg.Dir, "log")),
+		kfake.DataDir(data),
 		kfake.SyncWrites(),
 		kfake.WithLogger(logger{log}),
 		kfake.GroupMinSessionTimeout(time.Second),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes":      strconv.Itoa(segmentBytes),
+			"log.cleaner.backoff.ms": never, // retention is ours; see retention.go
+		}),
 	)
 	if err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("starting broker on %s: %w", cfg.Dir, err)
 	}
 	b := &Broker{cluster: cluster, addrs: cluster.ListenAddrs(), lock: lock, log: log}
-	log.Info("embedded broker started", "dir", cfg.Dir, "addrs", b.addrs, "duration", time.Since(started))
+	every := cfg.RetentionInterval
+	if every == 0 {
+		every = defaultRetentionInterval
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	b.cancel, b.retired = cancel, make(chan struct{})
+	go func() {
+		defer close(b.retired)
+		if err := b.retain(ctx, every); err != nil {
+			log.Error("retention of the embedded broker ended", "error", err)
+		}
+	}()
+	log.Info("embedded broker started", "dir", cfg.Dir, "addrs", b.addrs, "recovered_partitions", recovered, "duration", time.Since(started))
 	return b, nil
 }
 
@@ -87,6 +124,8 @@ func (b *Broker) Addrs() []string { return append([]string(nil), b.addrs...) }
 // Close ends all connections and writes a snapshot, so that the next start is quick. Acknowledged records are on disk without it.
 func (b *Broker) Close() error {
 	b.closing.Do(func() {
+		b.cancel()
+		<-b.retired
 		b.cluster.Close()
 		b.lock.Close()
 		b.log.Info("embedded broker stopped")

@@ -13,9 +13,11 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/embedded/broker"
 )
 
+var discard = slog.New(slog.DiscardHandler)
+
 func start(t testing.TB, dir string) *broker.Broker {
 	t.Helper()
-	b, err := broker.Open(broker.Config{Dir: dir}, slog.New(slog.DiscardHandler))
+	b, err := broker.Open(broker.Config{Dir: dir}, discard)
 	must(t, err)
 	t.Cleanup(func() { b.Close() })
 	return b
@@ -35,8 +37,9 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
+// client has connections of its own: a broker that starts again on its address finds none of the old ones.
 func client(b *broker.Broker) *kafka.Client {
-	return &kafka.Client{Addr: kafka.TCP(b.Addrs()...), Timeout: 10 * time.Second}
+	return &kafka.Client{Addr: kafka.TCP(b.Addrs()...), Timeout: 10 * time.Second, Transport: &kafka.Transport{}}
 }
 
 func create(ctx context.Context, t testing.TB, b *broker.Broker, topic string, partitions int, configs ...kafka.ConfigEntry) {
@@ -111,7 +114,7 @@ func TestAFixedAddressIsKept(t *testing.T) {
 	must(t, err)
 	addr := l.Addr().String()
 	must(t, l.Close())
-	b, err := broker.Open(broker.Config{Dir: t.TempDir(), Addr: addr}, slog.New(slog.DiscardHandler))
+	b, err := broker.Open(broker.Config{Dir: t.TempDir(), Addr: addr}, discard)
 	must(t, err)
 	defer b.Close()
 	if got := b.Addrs(); len(got) != 1 || got[0] != addr {
