@@ -31,6 +31,8 @@ type fixture struct {
 	keys   registry.BootstrapKeys
 	client aftertouchv1.RegistryServiceClient
 	view   *registry.View
+	// service is the first process's.
+	service *Service
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -84,6 +86,9 @@ func (f *fixture) process() (*registry.Store, aftertouchv1.RegistryServiceClient
 	s, err := New(Default(), store, prometheus.NewRegistry(), log)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if f.service == nil {
+		f.service = s
 	}
 	return store, serve(t, s)
 }
