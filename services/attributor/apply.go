@@ -33,13 +33,14 @@ func (e *bugError) Error() string { return fmt.Sprint(e.cause) }
 
 var errTooManyBugs = errors.New("too many records cannot be applied")
 
-// apply is step 1: it applies records from index i on, until their effects fill a batch, and gathers what they change,
-// uncommitted. It returns the index of the first record not applied; i when it has to be called again.
-func (p *partition) apply(in *input, i int) (int, error) {
+// apply is step 1: it applies records from index start on, until their effects fill a batch, and gathers what they change,
+// uncommitted. It returns the index of the first record not applied; start when it has to be called again.
+func (p *partition) apply(in *input, start int) (int, error) {
 	defer p.metrics.observe(stageApply, time.Now())
 	p.effects.Reset()
 	p.letters = p.letters[:0]
 	clock, size := p.clock, load{}
+	i := start
 	for ; i < len(in.recs) && !size.full(p.cfg); i++ {
 		rec := &in.recs[i]
 		if reason, detail := p.refusal(in, i); reason != "" {
@@ -48,17 +49,17 @@ func (p *partition) apply(in *input, i int) (int, error) {
 		}
 		err := p.applyOne(rec)
 		if bug := (*bugError)(nil); errors.As(err, &bug) {
-			return i, p.setAside(rec, bug)
+			return start, p.setAside(rec, bug)
 		}
 		if err != nil {
-			return i, fmt.Errorf("applying offset %d of partition %d: %w", rec.Position.Offset, p.id, err)
+			return start, fmt.Errorf("applying offset %d of partition %d: %w", rec.Position.Offset, p.id, err)
 		}
 		clock = follow(clock, rec.Timestamp)
 		size.add(&p.effects)
 	}
 	p.batch.Reset(clock)
 	if err := p.core.Commit(p.batch); err != nil {
-		return i, fmt.Errorf("gathering changes of partition %d: %w", p.id, err)
+		return start, fmt.Errorf("gathering changes of partition %d: %w", p.id, err)
 	}
 	p.clock = clock
 	return i, nil

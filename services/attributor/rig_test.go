@@ -66,6 +66,10 @@ type site struct {
 	metrics  *prometheus.Registry
 	faults   *faults
 	writer   Appender
+	wrapCore func(core) core
+	deriver  Runner
+	// start hides the log before it, as retention does.
+	start int64
 
 	mu      sync.Mutex
 	offsets map[int]int64
@@ -109,9 +113,15 @@ func (s *site) attributor(t testing.TB) *Attributor {
 	a, err := New(s.cfg, Deps{
 		Client: s.client, Epoch: s.epoch, DeadLetters: s.letters, Registry: s.registry,
 		Writer: faultyAppender{s.writer, s.faults}, Sink: faultySink{s.store, s.faults}, Stores: faultyStores{StateDir(s.dir), s.faults},
-		Log: quiet(), Metrics: s.metrics,
+		Deriver: s.deriver, Log: quiet(), Metrics: s.metrics,
 	})
 	must(t, err)
+	if made := a.newCore; s.wrapCore != nil {
+		a.newCore = func(st State) (core, error) {
+			c, err := made(st)
+			return s.wrapCore(c), err
+		}
+	}
 	return a
 }
 
@@ -202,6 +212,11 @@ func (l *siteLog) CommittedOffset() int64 {
 		return o
 	}
 	return -1
+}
+
+func (l *siteLog) Range(ctx context.Context) (start, end int64, err error) {
+	start, end, err = l.Partition.Range(ctx)
+	return max(start, l.site.start), end, err
 }
 
 func (l *siteLog) CommitOffset(_ context.Context, next int64) error {
@@ -295,6 +310,27 @@ func diffRows(t testing.TB, what string, want, got map[string][]string) {
 			}
 		}
 	}
+}
+
+// counter returns the value of a metric of the newest attributor with the label.
+func (s *site) counter(t testing.TB, name, label, value string) float64 {
+	t.Helper()
+	families, err := s.metrics.Gather()
+	must(t, err)
+	total := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if l.GetName() == label && l.GetValue() == value {
+					total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+				}
+			}
+		}
+	}
+	return total
 }
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
