@@ -15,7 +15,16 @@ type cli struct {
 	Dump   bool                `help:"Print the effective configuration and where each setting comes from, and exit." once:""`
 	Log    telemetry.LogConfig `embed:"" prefix:"log-"`
 
-	All     allCmd     `cmd:"" help:"Run everything in one process, on embedded engines unless servers are named."`
+	All allCmd `cmd:"" help:"Run everything in one process, on embedded engines unless servers are named."`
+
+	Collector  collectorCmd  `cmd:"" help:"Take events and append them to the log."`
+	Query      queryCmd      `cmd:"" help:"Answer reports, and keep the registry of campaigns, creators, agreements, links and keys."`
+	Attributor attributorCmd `cmd:"" help:"Apply the log and write journeys to ClickHouse."`
+	Migrate    migrateCmd    `cmd:"" help:"Make topics, tables and the first workspace on servers; may be repeated."`
+
+	Replay replayCmd `cmd:"" help:"Send history from a file of JSON lines to a collector; goes on where it was interrupted."`
+	Demo   demoCmd   `cmd:"" help:"Run everything and drive a world whose truth is known through it."`
+
 	Version versionCmd `cmd:"" help:"Print what this binary was built from."`
 
 	// parsed is set once every setting has its value.
@@ -38,5 +47,9 @@ func (c *cli) chosen() command {
 
 // defaults returns the command line with every setting at its default.
 func defaults() *cli {
-	return &cli{Log: telemetry.DefaultLog(), All: defaultAll()}
+	return &cli{
+		Log: telemetry.DefaultLog(), All: defaultAll(), Migrate: defaultMigrate(), Replay: defaultReplay(), Demo: defaultDemo(),
+		Collector: defaultCollectorCmd(), Query: defaultQueryCmd(),
+		Attributor: attributorCmd{serviceSettings: defaultService(), Settings: defaultAttributor()},
+	}
 }
