@@ -30,19 +30,25 @@ func TestJSONOverHTTP(t *testing.T) {
 		status                        int
 		want                          map[string]any
 	}{
-		{"create a creator", f.keys.AdminKey, "POST", "/v1/creators", `{"creator_id":"mia","name":"Mia","kind":"publisher"}`, 200,
-			map[string]any{"creator_id": "mia", "kind": "publisher", "version": 1.0}},
+		{
+			"create a creator", f.keys.AdminKey, "POST", "/v1/creators", `{"creator_id":"mia","name":"Mia","kind":"publisher"}`, 200,
+			map[string]any{"creator_id": "mia", "kind": "publisher", "version": 1.0},
+		},
 		{"taken", f.keys.AdminKey, "POST", "/v1/creators", `{"creatorId":"mia"}`, 409, map[string]any{"reason": "already_exists"}},
 		{"change", f.keys.AdminKey, "PUT", "/v1/creators/mia", `{"replaces_version":1,"name":"Mia B"}`, 200, map[string]any{"version": 2.0, "kind": "creator"}},
 		{"change again", f.keys.AdminKey, "PUT", "/v1/creators/mia", `{"replaces_version":1,"name":"Mia C"}`, 409, map[string]any{"reason": "version_conflict"}},
 		{"old version", f.keys.AdminKey, "GET", "/v1/creators/mia?version=1", "", 200, map[string]any{"name": "Mia"}},
 		{"missing", f.keys.AdminKey, "GET", "/v1/creators/leo", "", 404, map[string]any{"reason": "not_found"}},
-		{"campaign", f.keys.AdminKey, "POST", "/v1/campaigns",
+		{
+			"campaign", f.keys.AdminKey, "POST", "/v1/campaigns",
 			`{"campaign_id":"spring","start":"2026-03-01T00:00:00Z","end":"2026-04-01T00:00:00Z","currency":"EUR","half_life":"86400s","counting":{"purchase":"every"},"time_zone":"Europe/Berlin"}`, 200,
-			map[string]any{"half_life": "86400s", "time_zone": "Europe/Berlin"}},
-		{"agreement", f.keys.AdminKey, "POST", "/v1/agreements",
+			map[string]any{"half_life": "86400s", "time_zone": "Europe/Berlin"},
+		},
+		{
+			"agreement", f.keys.AdminKey, "POST", "/v1/agreements",
 			`{"agreement_id":"a","campaign_id":"spring","creator_id":"mia","relation":"paid","objective":{"action":"purchase","target_count":"100"},"windows":{"click":"604800s"}}`, 200,
-			map[string]any{"effective_from": "2026-03-01T00:00:00Z", "relation": "paid"}},
+			map[string]any{"effective_from": "2026-03-01T00:00:00Z", "relation": "paid"},
+		},
 		{"link", f.keys.AdminKey, "POST", "/v1/links", `{"link_id":"l","agreement_id":"a","target_url":"https://shop.example"}`, 200, map[string]any{"revoked": false}},
 		{"code", f.keys.AdminKey, "POST", "/v1/codes", `{"code":"mia 10%","agreement_id":"a"}`, 200, map[string]any{"code": "MIA 10%"}},
 		{"code again", f.keys.AdminKey, "PUT", "/v1/codes/mia%2010%25", `{"replaces_version":1,"revoked":true}`, 200, map[string]any{"code": "MIA 10%", "revoked": true, "agreement_id": "a"}},
