@@ -19,7 +19,7 @@ func fixedLog(t *testing.T, seed uint64, n int) (r *rig, w *world, rows map[stri
 		t.Fatalf("undisturbed run failed: %v", f)
 	}
 	rows = s.rows(t)
-	if len(rows["facts"]) < n/2 || len(rows["journeys"]) < n/12 || len(rows["identities"]) == 0 {
+	if len(rows["facts"]) < n/2 || len(rows["journeys"]) < n/15 || len(rows["identities"]) == 0 {
 		t.Fatalf("%d facts, %d journeys, %d identities: the world is too quiet", len(rows["facts"]), len(rows["journeys"]), len(rows["identities"]))
 	}
 	return r, w, rows, s.states(t, slices.Collect(maps.Keys(w.entities)))
