@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/aftertouch-io/aftertouch/internal/eventlog"
 	"github.com/aftertouch-io/aftertouch/internal/privacy"
 	"github.com/aftertouch-io/aftertouch/internal/run"
+	"github.com/aftertouch-io/aftertouch/services/collector"
 )
 
 // allCmd runs every service in one process, on embedded engines where no servers are named.
@@ -20,12 +22,16 @@ type allCmd struct {
 	ClickHouse    clickHouseSettings `embed:"" prefix:"clickhouse-"`
 	Engine        engineSettings     `embed:"" prefix:"chdb-"`
 	Bootstrap     bootstrapSettings  `embed:"" prefix:"bootstrap-"`
+	Partitions    int                `help:"Partitions of the events topic; fixed once it exists."`
+	Collector     collector.Config   `embed:"" prefix:"collector-"`
+	Attributor    attributorSettings `embed:""`
+	API           apiSettings        `embed:""`
 }
 
 func defaultAll() allCmd {
 	return allCmd{
-		Run: run.Default(), DataDir: "data", Engine: defaultEngine(),
-		Topics: topicSettings{Partitions: defaultPartitions, EventsRetention: embeddedRetention},
+		Run: run.Default(), DataDir: "data", Engine: defaultEngine(), Partitions: defaultPartitions,
+		Collector: collector.Default(), Attributor: defaultAttributor(), API: defaultAPI(),
 	}
 }
 
@@ -37,7 +43,12 @@ func (c *allCmd) validate() error {
 	if c.ClickHouse.DSN == "" && c.DataDir != "" {
 		errs = append(errs, c.Engine.config(c.DataDir).Validate())
 	}
-	return errors.Join(append(errs, c.Run.Validate(), c.Kafka.validate(), c.Topics.settings().Validate(), c.ClickHouse.validate(), c.Bootstrap.validate())...)
+	return errors.Join(append(errs, c.Run.Validate(), c.Kafka.validate(), c.topics().Validate(), c.ClickHouse.validate(),
+		c.Bootstrap.validate(), inCollectorFlags(spoolIn(c.Collector, c.DataDir).Validate()), c.API.validate(), c.Attributor.in(c.DataDir).validate())...)
+}
+
+func (c *allCmd) topics() eventlog.TopicSettings {
+	return c.Topics.settings(c.Partitions, len(c.Kafka.Brokers) == 0)
 }
 
 func (c *allCmd) masterKeyFile() string {
@@ -69,12 +80,32 @@ func (c *allCmd) run(ctx context.Context, p *program) (err error) {
 
 // start brings up the services in the order in which they depend on each other.
 func (c *allCmd) start(s *process, p *program, e *engines, master *privacy.MasterKey) error {
-	base, err := startBase(s, e.kafka, master)
+	b, err := newBase(s, e.kafka, master)
 	if err != nil {
 		return err
 	}
-	if err := base.bootstrap(s, p, c.Topics, c.Bootstrap); err != nil {
+	if err := b.openTables(s, e.dsn, c.ClickHouse, migrateTables(c.ClickHouse)); err != nil {
 		return err
 	}
-	return s.serve()
+	keys, err := b.bootstrap(s, c.topics(), c.Bootstrap)
+	if err != nil {
+		return err
+	}
+	if err := b.openWriter(s); err != nil {
+		return err
+	}
+	// Readiness does not wait for the attributor: collecting goes on while it catches up.
+	if _, err := startAttributor(s, b, c.Attributor.in(c.DataDir)); err != nil {
+		return err
+	}
+	if err := startCollector(s, b, spoolIn(c.Collector, c.DataDir)); err != nil {
+		return err
+	}
+	if err := startAPI(s, b, c.API); err != nil {
+		return err
+	}
+	if err := s.serve(); err != nil {
+		return err
+	}
+	return c.Bootstrap.printKeys(p, keys)
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
 )
 
-// newGateway serves gRPC services as JSON over HTTP, by the mapping generated from the protobuf files. Calls are made in the
+// newGateway serves the registry as JSON over HTTP, by the mapping generated from the protobuf files. Calls are made in the
 // process; the caller's Authorization header reaches them as the metadata "authorization", as it would over the network.
-func newGateway(ctx context.Context, reg prometheus.Registerer, registry aftertouchv1.RegistryServiceServer, query aftertouchv1.QueryServiceServer) (http.Handler, error) {
+func newGateway(ctx context.Context, reg prometheus.Registerer, registry aftertouchv1.RegistryServiceServer) (http.Handler, error) {
 	unknown := prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "aftertouch_api_unknown_fields_total",
 		Help: "Fields in JSON requests to the registry that no message has; they are ignored.",
@@ -26,15 +26,8 @@ func newGateway(ctx context.Context, reg prometheus.Registerer, registry afterto
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, apijson.NewMarshaler(func(n int) { unknown.Add(float64(n)) })),
 		runtime.WithErrorHandler(apijson.HandleError),
 	)
-	if registry != nil {
-		if err := aftertouchv1.RegisterRegistryServiceHandlerServer(ctx, mux, registry); err != nil {
-			return nil, fmt.Errorf("mapping the registry to HTTP: %w", err)
-		}
-	}
-	if query != nil {
-		if err := aftertouchv1.RegisterQueryServiceHandlerServer(ctx, mux, query); err != nil {
-			return nil, fmt.Errorf("mapping the reports to HTTP: %w", err)
-		}
+	if err := aftertouchv1.RegisterRegistryServiceHandlerServer(ctx, mux, registry); err != nil {
+		return nil, fmt.Errorf("mapping the registry to HTTP: %w", err)
 	}
 	return mux, nil
 }

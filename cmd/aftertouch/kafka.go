@@ -90,21 +90,31 @@ func (k kafkaSettings) sasl() (sasl.Mechanism, error) {
 
 // topicSettings shape the topics when they are made, and are compared with them at every start.
 type topicSettings struct {
-	Partitions        int           `help:"Partitions of the events topic; fixed once it exists."`
 	ReplicationFactor int           `name:"kafka-replication-factor" help:"Copies of each topic; 0 leaves it to the brokers."`
 	MinInSyncReplicas int           `name:"kafka-min-insync-replicas" help:"Copies that must acknowledge; 0 leaves it to the brokers."`
-	EventsRetention   time.Duration `name:"events-retention" help:"How long events stay in the log; 0 for ever."`
+	EventsRetention   time.Duration `name:"events-retention" help:"How long events stay in the log; 0 for 168h on the embedded broker and 5760h on others."`
 }
 
 const (
 	defaultPartitions = 4
 	// embeddedRetention is short, because verified snapshots are the state's durable copy there.
 	embeddedRetention = 7 * 24 * time.Hour
+	// serverRetention covers the horizon of 210 days (A16), so that state can be rebuilt from the log alone.
+	serverRetention = 240 * 24 * time.Hour
 )
 
-func (t topicSettings) settings() eventlog.TopicSettings {
+// settings returns what the topics must be. embedded says whether the broker is in this process.
+func (t topicSettings) settings(partitions int, embedded bool) eventlog.TopicSettings {
+	retention := t.EventsRetention
+	switch {
+	case retention != 0:
+	case embedded:
+		retention = embeddedRetention
+	default:
+		retention = serverRetention
+	}
 	return eventlog.TopicSettings{
-		Partitions: t.Partitions, ReplicationFactor: t.ReplicationFactor,
-		MinInSyncReplicas: t.MinInSyncReplicas, EventsRetention: t.EventsRetention,
+		Partitions: partitions, ReplicationFactor: t.ReplicationFactor,
+		MinInSyncReplicas: t.MinInSyncReplicas, EventsRetention: retention,
 	}
 }
