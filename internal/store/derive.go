@@ -63,7 +63,8 @@ type deriveMetrics struct {
 	dirty    prometheus.Gauge
 }
 
-// NewDeriver returns a Deriver over the tables of conn's database. It is inert until Run.
+// NewDeriver returns a Deriver over the tables of conn's database. It is inert until Run. Make one for each process: its
+// metrics are registered once, and Run may be called again after it has returned. reg may be nil.
 func NewDeriver(conn driver.Conn, cfg DeriverConfig, reg prometheus.Registerer, log *slog.Logger) (*Deriver, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("configuring the deriver: %w", err)
@@ -85,22 +86,14 @@ func NewDeriver(conn driver.Conn, cfg DeriverConfig, reg prometheus.Registerer, 
 		}),
 	}
 	for _, c := range []prometheus.Collector{d.metrics.hours, d.metrics.errors, d.metrics.duration, d.metrics.dirty} {
-		if err := register(reg, c); err != nil {
-			return nil, err
+		if reg == nil {
+			break
+		}
+		if err := reg.Register(c); err != nil {
+			return nil, fmt.Errorf("registering the deriver's metrics: %w", err)
 		}
 	}
 	return d, nil
-}
-
-// register adds c, unless an earlier Deriver of the process has added its like: an owner may come back.
-func register(reg prometheus.Registerer, c prometheus.Collector) error {
-	if reg == nil {
-		return nil
-	}
-	if err := reg.Register(c); err != nil {
-		return fmt.Errorf("registering the deriver's metrics: %w", err)
-	}
-	return nil
 }
 
 // Run looks for dirty hours and makes those anew that have settled, until ctx ends, whose error it returns. A failed pass is
