@@ -12,10 +12,11 @@ import (
 )
 
 //go:embed at.js
-var script []byte
+var source []byte
 
 // Handler serves the script. Browsers may keep it for an hour and ask then whether it changed.
 func Handler() http.Handler {
+	script := strip(source)
 	sum := sha256.Sum256(script)
 	etag := `"` + hex.EncodeToString(sum[:8]) + `"`
 	zipped := compress(script)
@@ -39,6 +40,17 @@ func Handler() http.Handler {
 		}
 		_, _ = w.Write(body) // the browser is gone when this fails
 	})
+}
+
+// strip takes out indentation, empty lines and lines that are comments. The script has no text of several lines.
+func strip(b []byte) []byte {
+	var out []byte
+	for line := range bytes.Lines(b) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) {
+			out = append(append(out, line...), '\n')
+		}
+	}
+	return out
 }
 
 func compress(b []byte) []byte {
