@@ -75,10 +75,12 @@ func TestCrashesWhileMessagesTravelChangeNoJourney(t *testing.T) {
 			s.faults.fail("after produce", 1, 3, 6)
 			s.faults.fail("after insert", 4)
 			s.faults.fail("before commit", 7)
+			s.faults.fail("after commit", 5, 9)
+			s.faults.fail("before produce", 8)
 		}
 		r.append(t, w.recs)
 		s.run(t)
-		if want := map[bool]int{true: 5}[crash]; s.faults.hits != want {
+		if want := map[bool]int{true: 8}[crash]; s.faults.hits != want {
 			t.Fatalf("crashed %d times", s.faults.hits)
 		}
 		return map[string][]string{"journeys": s.query(t, journeysSQL), "facts": s.query(t, facts)}
