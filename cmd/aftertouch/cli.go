@@ -22,6 +22,7 @@ type cli struct {
 	Attributor attributorCmd `cmd:"" help:"Apply the log and write journeys to ClickHouse."`
 	Migrate    migrateCmd    `cmd:"" help:"Make topics, tables and the first workspace on servers; may be repeated."`
 
+	Report reportCmd `cmd:"" help:"Print a report of a running server."`
 	Replay replayCmd `cmd:"" help:"Send history from a file of JSON lines to a collector; goes on where it was interrupted."`
 	Demo   demoCmd   `cmd:"" help:"Run everything and drive a world whose truth is known through it."`
 
@@ -48,7 +49,7 @@ func (c *cli) chosen() command {
 // defaults returns the command line with every setting at its default.
 func defaults() *cli {
 	return &cli{
-		Log: telemetry.DefaultLog(), All: defaultAll(), Migrate: defaultMigrate(), Replay: defaultReplay(), Demo: defaultDemo(),
+		Log: telemetry.DefaultLog(), All: defaultAll(), Migrate: defaultMigrate(), Report: defaultReport(), Replay: defaultReplay(), Demo: defaultDemo(),
 		Collector: defaultCollectorCmd(), Query: defaultQueryCmd(),
 		Attributor: attributorCmd{serviceSettings: defaultService(), Settings: defaultAttributor()},
 	}

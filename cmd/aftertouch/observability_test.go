@@ -35,12 +35,13 @@ func described(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	defer e.close()
-	if err := s.Stop(c.start(s, p, e, master)); err != nil {
-		t.Fatal(err)
-	}
 	descs := make(chan *prometheus.Desc, 1000)
+	err = c.start(s, p, e, master)
 	s.metrics.Describe(descs)
 	close(descs)
+	if err := s.Stop(err); err != nil {
+		t.Fatal(err)
+	}
 	fqName := regexp.MustCompile(`fqName: "([a-z_]+)"`)
 	var names []string
 	for d := range descs {

@@ -96,7 +96,7 @@ func TestMistakesInTheConfigurationAreNamed(t *testing.T) {
 	if status, _, errOut := runLine(t, "version", "--config", "/nowhere.yml"); status != 1 || !strings.Contains(errOut, "--config") {
 		t.Errorf("a missing file: exit %d: %s", status, errOut)
 	}
-	if status, _, errOut := runLine(t); status != 1 || !strings.Contains(errOut, "version") {
+	if status, _, errOut := runLine(t); status != 1 || !strings.Contains(errOut, `expected one of "all"`) {
 		t.Errorf("no command: exit %d: %s", status, errOut)
 	}
 }

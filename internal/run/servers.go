@@ -121,7 +121,7 @@ func (s *Servers) Run(ctx context.Context) error {
 	}
 	if s.grpc != nil {
 		s.log.Info("listening", "protocol", "grpc", "addr", s.grpcPort.Addr().String())
-		group.Go(func() error { return s.grpc.Serve(s.grpcPort) })
+		group.Go(s.serveGRPC)
 		group.Go(func() error { <-ctx.Done(); s.stopGRPC(); return nil })
 	}
 	return group.Wait()
@@ -130,6 +130,14 @@ func (s *Servers) Run(ctx context.Context) error {
 func serveHTTP(server *http.Server, port net.Listener) error {
 	if err := server.Serve(port); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving HTTP: %w", err)
+	}
+	return nil
+}
+
+func (s *Servers) serveGRPC() error {
+	// It may have been stopped before it began.
+	if err := s.grpc.Serve(s.grpcPort); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+		return fmt.Errorf("serving gRPC: %w", err)
 	}
 	return nil
 }

@@ -96,6 +96,15 @@ func TestServersCutStreamsThatDoNotEnd(t *testing.T) {
 	}
 }
 
+func TestServersThatAreStoppedAtOnceStopWithoutAnError(t *testing.T) {
+	for range 20 {
+		_, stop := serve(t, http.NotFoundHandler(), grpc.NewServer(), Default())
+		if err := stop(); err != nil {
+			t.Fatalf("Run: %v", err)
+		}
+	}
+}
+
 func TestListenNamesTheSettingOfATakenPort(t *testing.T) {
 	s, _ := serve(t, http.NotFoundHandler(), nil, Default())
 	c := Default()
