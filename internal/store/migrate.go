@@ -110,7 +110,7 @@ func (s *Store) applied(ctx context.Context) ([]applied, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the applied migrations: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
 	var done []applied
 	for rows.Next() {
 		var a applied

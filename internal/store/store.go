@@ -114,7 +114,7 @@ func (s *Store) Progress(ctx context.Context) (map[int32]Progress, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading progress: %w", err)
 	}
-	defer rows.Close()
+	defer rows.Close() //nolint:errcheck // rows.Err reports what matters
 	all := map[int32]Progress{}
 	for rows.Next() {
 		var p Progress
