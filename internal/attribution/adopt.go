@@ -53,7 +53,7 @@ func (p *Partition) tokenClick(workspace string, s *aftertouchv1.Stamps) touch {
 	ref := s.Click
 	time := event.Millis(ref.Time)
 	t := touch{
-		entity: event.ClickAddress(workspace, ref.EventId).Local(), id: ref.EventId, time: time, received: time,
+		subject: p.subject(event.ClickAddress(workspace, ref.EventId).Local(), ""), id: ref.EventId, time: time, received: time,
 		kind: event.KindClick, flags: event.TouchFromToken,
 		origin: p.intern(workspace, &origin{
 			agreement: s.GetTerms().GetAgreementId(), version: ref.AgreementVersion, campaign: s.GetTerms().GetCampaignId(),
@@ -91,7 +91,7 @@ func (v *person) bear(p *Partition, b *bearing) {
 // holdClick makes the click one of the visitor's own touches, or changes what it says: the redirect's own record is
 // better than any token, of tokens the first one borne counts.
 func (v *person) holdClick(p *Partition, c *heldClick, t *touch) *heldClick {
-	t.visitor = v.addr.ID
+	t.subject = p.subject(t.entity, v.addr.ID)
 	if c == nil {
 		v.noteVisitsBearing(p, t.id)
 		o := &ownTouch{touch: *t, held: true, verdict: isUnknown, stated: p.rec.Position, seenDay: p.clock.day()}
@@ -106,7 +106,7 @@ func (v *person) holdClick(p *Partition, c *heldClick, t *touch) *heldClick {
 		p.keepOwn(v, o, false)
 		return c
 	}
-	if c.touch.touch == *t || c.known && t.flags&event.TouchFromToken != 0 {
+	if sameTouch(&c.touch.touch, t) || c.known && t.flags&event.TouchFromToken != 0 {
 		return c
 	}
 	v.look(p, c.touch)

@@ -117,7 +117,7 @@ func (o *order) settleCodes(p *Partition, c *aftertouchv1.CanonicalConversion, b
 			continue
 		}
 		t := touch{
-			entity: o.local, id: code, kind: event.KindCode, time: c.Time, received: c.ReceivedTime,
+			subject: p.subject(o.local, ""), id: code, kind: event.KindCode, time: c.Time, received: c.ReceivedTime,
 			origin: p.intern(o.addr.Workspace, &origin{
 				agreement: terms.AgreementId, version: terms.AgreementVersion,
 				campaign: terms.CampaignId, creator: terms.CreatorId,

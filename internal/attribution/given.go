@@ -92,7 +92,7 @@ func (v *person) applyStatement(p *Partition, f *aftertouchv1.ForwardedTouch, ho
 	}
 	next := statement{
 		holder: holder, position: at, withdrawn: f.Withdrawn, verdict: verdictOf(f.Reason),
-		touch: touch{entity: key.entity, id: key.id, origin: &origin{}},
+		touch: touch{subject: p.subject(key.entity, ""), id: key.id, origin: &origin{}},
 	}
 	if !f.Withdrawn {
 		next.touch = p.touchFromProto(v.addr.Workspace, f.Touch)

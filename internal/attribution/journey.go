@@ -75,22 +75,34 @@ func (j *Journey) settle(s *seen, empty string) {
 // see collects the touches of a conversion and applies the filters that are its own: window, newest 500.
 func (v *person) see(p *Partition, c *aftertouchv1.CanonicalConversion) seen {
 	from := c.Time - maxWindow
-	var all []candidate
+	all := p.candidates[:0]
+	given := v.givenBetween(from, c.Time)
 	for i := v.firstAt(from); i < len(v.own) && v.own[i].time <= c.Time; i++ {
 		o := v.own[i]
 		v.look(p, o)
-		if o.verdict != isNoTouch {
-			all = append(all, candidate{touch: &o.touch, verdict: o.verdict})
+		if o.verdict == isNoTouch {
+			continue
 		}
-	}
-	for _, g := range v.givenBetween(from, c.Time) {
-		if held := v.clicks[g.key.id]; held == nil || held.touch.entity != g.key.entity {
-			all = append(all, candidate{touch: &g.best.touch, verdict: g.best.verdict})
+		for len(given) > 0 && compareTouches(&given[0].best.touch, &o.touch) < 0 {
+			all, given = v.appendGiven(all, given[0]), given[1:]
 		}
+		all = append(all, candidate{touch: &o.touch, verdict: o.verdict})
 	}
+	for _, g := range given {
+		all = v.appendGiven(all, g)
+	}
+	p.candidates = all
 	return p.filter(v.addr.Workspace, c, all, func(click *touch) bool {
 		return v.clicks[click.id] != nil || v.hasGiven(touchKey{click.entity, click.id})
 	})
+}
+
+// appendGiven appends a given touch, unless the person holds the same click itself.
+func (v *person) appendGiven(all []candidate, g *givenTouch) []candidate {
+	if held := v.clicks[g.key.id]; held != nil && held.touch.entity == g.key.entity {
+		return all
+	}
+	return append(all, candidate{touch: &g.best.touch, verdict: g.best.verdict})
 }
 
 func (v *person) hasGiven(key touchKey) bool {
@@ -110,8 +122,8 @@ func (v *person) givenBetween(from, to int64) []*givenTouch {
 	return v.given[i:max(i, j)]
 }
 
-// filter adds the touches that the conversion brings itself (its token's click unless known, its codes) to all others
-// and decides each.
+// filter adds the touches that the conversion brings itself (its token's click unless known, its codes) to the others,
+// which are in A5 order, and decides each.
 func (p *Partition) filter(workspace string, c *aftertouchv1.CanonicalConversion, all []candidate, known func(*touch) bool) seen {
 	if c.Click != nil {
 		if t := p.touchFromProto(workspace, c.Click); !known(&t) && c.Time-maxWindow <= t.time && t.time <= c.Time {
@@ -122,7 +134,9 @@ func (p *Partition) filter(workspace string, c *aftertouchv1.CanonicalConversion
 		t := p.touchFromProto(workspace, code)
 		all = append(all, candidate{touch: &t, verdict: p.ownVerdict(workspace, &t)})
 	}
-	slices.SortFunc(all, func(a, b candidate) int { return compareTouches(a.touch, b.touch) })
+	if c.Click != nil || len(c.Codes) > 0 {
+		slices.SortFunc(all, func(a, b candidate) int { return compareTouches(a.touch, b.touch) })
+	}
 	s := seen{candidates: all}
 	for i := range all {
 		a := &all[i]
@@ -171,10 +185,12 @@ func (s *seen) bound() {
 func (s *seen) rows(c *aftertouchv1.CanonicalConversion) []JourneyTouch {
 	players := make([]player, 0, s.eligible)
 	rows := make([]JourneyTouch, len(s.candidates))
+	touches := make([]aftertouchv1.Touch, len(s.candidates))
 	places := make([]int, 0, s.eligible)
 	for i := range s.candidates {
 		a := &s.candidates[i]
-		rows[i] = JourneyTouch{Touch: a.touch.proto(), Eligible: a.reason == "", Reason: a.reason}
+		a.touch.toProto(&touches[i])
+		rows[i] = JourneyTouch{Touch: &touches[i], Eligible: a.reason == "", Reason: a.reason}
 		if a.reason == "" {
 			players = append(players, player{class: classOf(a.touch.kind), age: c.Time - a.touch.time, halfLife: a.halfLife})
 			places = append(places, i)
@@ -203,9 +219,7 @@ func (p *Partition) journeyHash(j *Journey, s *seen) uint64 {
 	}
 	b = b[:len(b)+n]
 	for i := range s.candidates {
-		a := &s.candidates[i]
-		b = putInt(putString(b, a.reason), a.halfLife)
-		b = appendOrigin(appendTouch(b, a.touch), a.touch.origin)
+		b = s.candidates[i].appendHash(b)
 	}
 	for _, reason := range slices.Sorted(maps.Keys(s.omitted)) {
 		b = putUint(putString(b, reason), s.omitted[reason])
@@ -213,4 +227,15 @@ func (p *Partition) journeyHash(j *Journey, s *seen) uint64 {
 	p.scratch = b
 	sum := sha256.Sum256(b)
 	return max(binary.BigEndian.Uint64(sum[:8]), 1)
+}
+
+// appendHash appends what tells the candidate apart. The hash of a touch's payload stands for what its event said.
+func (a *candidate) appendHash(b []byte) []byte {
+	t := a.touch
+	b = putInt(putString(b, a.reason), a.halfLife)
+	if t.hash == 0 {
+		return appendOrigin(appendTouch(b, t), t.origin)
+	}
+	b = putString(putString(putString(b, t.entity), t.id), t.visitor)
+	return putUint(binary.LittleEndian.AppendUint64(b, t.hash), t.flags)
 }

@@ -128,8 +128,11 @@ func (p *Partition) touchOf(v *person, kind event.Kind, e *aftertouchv1.Event) t
 	s := e.GetStamps()
 	received := event.Millis(s.GetReceivedTime())
 	t := touch{
-		entity: v.local, id: e.EventId, visitor: e.VisitorId, received: received, time: correctedTime(e, received),
+		subject: &v.self, id: e.EventId, received: received, time: correctedTime(e, received),
 		hash: p.rec.PayloadHash, kind: kind, view: e.GetImpression().GetViewability(),
+	}
+	if e.VisitorId != v.self.visitor {
+		t.subject = p.subject(v.local, e.VisitorId)
 	}
 	o := origin{
 		agreement: s.GetTerms().GetAgreementId(), version: s.GetTerms().GetAgreementVersion(),

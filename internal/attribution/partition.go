@@ -34,11 +34,13 @@ type Partition struct {
 	cfg   Config
 	clock clock
 
-	cache   cache
-	dirty   []entity
-	origins map[string]*origin
-	scratch []byte
-	hours   []int64
+	cache      cache
+	dirty      []entity
+	origins    map[string]*origin
+	subjects   map[subject]*subject
+	scratch    []byte
+	hours      []int64
+	candidates []candidate
 
 	// Of the record being applied.
 	rec   *event.Record
@@ -51,7 +53,10 @@ func NewPartition(store Store, terms Terms, cfg Config) (*Partition, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Partition{store: store, terms: terms, cfg: cfg, cache: newCache(), origins: map[string]*origin{}}
+	p := &Partition{
+		store: store, terms: terms, cfg: cfg, cache: newCache(),
+		origins: map[string]*origin{}, subjects: map[subject]*subject{},
+	}
 	if err := p.loadClock(); err != nil {
 		return nil, fmt.Errorf("loading the partition's clock: %w", err)
 	}

@@ -10,6 +10,8 @@ import (
 // person is a visitor, a user, or a pseudo-visitor: whatever touches are addressed to.
 type person struct {
 	entityState
+	// self is the subject of the person's own touches.
+	self subject
 	// own are the events addressed to this person and the clicks that it holds, in A5 order.
 	own  []*ownTouch
 	byID map[string]*ownTouch
@@ -67,12 +69,14 @@ func (v *person) base() *entityState { return &v.entityState }
 // isVisitor reports whether the person is a real visitor, one that links and tokens can name.
 func (v *person) isVisitor() bool { return v.addr.Kind == event.Visitor && !v.addr.IsPseudo() }
 
-// visitorID returns the visitor that the person's own touches belong to; empty for users and pseudo-visitors.
-func (v *person) visitorID() string {
+// newPerson returns a person of whom nothing is known. Touches of users and pseudo-visitors belong to no visitor.
+func newPerson(addr event.Address) *person {
+	v := &person{entityState: entityState{addr: addr, local: addr.Local(), oldestDay: noDay}}
+	v.self.entity = v.local
 	if v.isVisitor() {
-		return v.addr.ID
+		v.self.visitor = addr.ID
 	}
-	return ""
+	return v
 }
 
 // apply applies a record: first what it changes, then what follows from all of that together, so that a record makes

@@ -9,7 +9,8 @@ import (
 
 // decodePerson folds a person's operations.
 func (p *Partition) decodePerson(addr event.Address, state []byte) (*person, error) {
-	v := &person{entityState: entityState{addr: addr, local: addr.Local(), size: len(state), oldestDay: noDay}}
+	v := newPerson(addr)
+	v.size = len(state)
 	if len(state) == 0 {
 		return v, nil
 	}
@@ -32,7 +33,7 @@ func (v *person) fold(p *Partition, r *reader, slab *[]ownTouch) {
 	case opOrigin:
 		v.foldOrigin(p, r)
 	case opOwn:
-		v.foldOwn(r, slab)
+		v.foldOwn(p, r, slab)
 	case opDuplicates:
 		id, n := r.string(), r.uint()
 		if o := v.findOwn(id); o != nil {
@@ -45,7 +46,7 @@ func (v *person) fold(p *Partition, r *reader, slab *[]ownTouch) {
 	case opClick:
 		v.foldClick(r)
 	case opStatement:
-		v.foldStatement(r)
+		v.foldStatement(p, r)
 	case opOwned, opReleased, opWritten:
 		v.foldConversion(r, op)
 	case opKnownVisitor:
@@ -75,13 +76,13 @@ func (v *person) foldOrigin(p *Partition, r *reader) {
 // slabTouches is how many touches are allocated at once when a person has more than its state's size suggested.
 const slabTouches = 64
 
-func (v *person) foldOwn(r *reader, slab *[]ownTouch) {
+func (v *person) foldOwn(p *Partition, r *reader, slab *[]ownTouch) {
 	if len(*slab) == cap(*slab) {
 		*slab = make([]ownTouch, 0, slabTouches)
 	}
 	*slab = append(*slab, ownTouch{})
 	o := &(*slab)[len(*slab)-1]
-	again := v.readOwn(r, o)
+	again := v.readOwn(p, r, o)
 	if r.bad {
 		return
 	}
@@ -148,8 +149,8 @@ func (v *person) foldClick(r *reader) {
 	}
 }
 
-func (v *person) foldStatement(r *reader) {
-	s, seenDay := v.readStatement(r)
+func (v *person) foldStatement(p *Partition, r *reader) {
+	s, seenDay := v.readStatement(p, r)
 	key := touchKey{s.entity, s.id}
 	g := v.givenBy[key]
 	if g == nil {
@@ -279,5 +280,5 @@ func (v *person) expire(p *Partition) {
 
 // memory returns about how many bytes the person takes.
 func (v *person) memory() int64 {
-	return int64(512 + 260*len(v.own) + 48*len(v.byID) + 400*len(v.givenBy) + 1000*len(v.conversionBy) + cap(v.delta))
+	return int64(512 + 200*len(v.own) + 48*len(v.byID) + 400*len(v.givenBy) + 1000*len(v.conversionBy) + cap(v.delta))
 }

@@ -60,8 +60,9 @@ func appendTouch(b []byte, t *touch) []byte {
 	return appendBody(putString(putString(putString(b, t.entity), t.visitor), t.click), t)
 }
 
-func (r *reader) touch() (t touch) {
-	t.entity, t.visitor, t.click = r.string(), r.string(), r.string()
+func (p *Partition) readTouch(r *reader) (t touch) {
+	t.subject = p.subject(r.string(), r.string())
+	t.click = r.string()
 	r.body(&t)
 	return t
 }
@@ -83,7 +84,7 @@ func (v *person) appendOwn(b []byte, o *ownTouch, again bool) []byte {
 	if o.held {
 		parts |= ownHeld
 	}
-	if o.visitor != v.visitorID() {
+	if o.visitor != v.self.visitor {
 		parts |= ownVisitor
 	}
 	if o.click != "" {
@@ -111,7 +112,7 @@ func (v *person) appendOwn(b []byte, o *ownTouch, again bool) []byte {
 }
 
 // readOwn reads into o, whose fields are zero, and reports whether the touch is known.
-func (v *person) readOwn(r *reader, o *ownTouch) (again bool) {
+func (v *person) readOwn(p *Partition, r *reader, o *ownTouch) (again bool) {
 	parts, n := r.byte(), r.uint()
 	if n >= uint64(len(v.origins)) {
 		r.fail()
@@ -119,12 +120,12 @@ func (v *person) readOwn(r *reader, o *ownTouch) (again bool) {
 	}
 	o.held, o.origin, o.verdict = parts&ownHeld != 0, v.origins[n], isUnknown
 	r.body(&o.touch)
-	o.entity, o.visitor = v.local, v.visitorID()
+	o.subject = &v.self
 	if o.held {
-		o.entity = event.ClickAddress(v.addr.Workspace, o.id).Local()
+		o.subject = p.subject(event.ClickAddress(v.addr.Workspace, o.id).Local(), v.self.visitor)
 	}
 	if parts&ownVisitor != 0 {
-		o.visitor = r.string()
+		o.subject = p.subject(o.entity, r.string())
 	}
 	if parts&ownClick != 0 {
 		o.click = r.string()
@@ -165,11 +166,11 @@ func (v *person) appendStatement(b []byte, s *statement, seenDay uint16) []byte 
 	return appendTouch(putUint(append(b, byte(s.verdict)), n), &s.touch)
 }
 
-func (v *person) readStatement(r *reader) (s statement, seenDay uint16) {
+func (v *person) readStatement(p *Partition, r *reader) (s statement, seenDay uint16) {
 	seenDay, s.withdrawn = uint16(r.uint()), r.bool()
 	s.holder, s.position = r.string(), r.position()
 	if s.withdrawn {
-		s.entity, s.id, s.origin = r.string(), r.string(), &origin{}
+		s.subject, s.id, s.origin = p.subject(r.string(), ""), r.string(), &origin{}
 		return s, seenDay
 	}
 	s.verdict = verdict(r.byte())
@@ -178,7 +179,7 @@ func (v *person) readStatement(r *reader) (s statement, seenDay uint16) {
 		r.fail()
 		return s, seenDay
 	}
-	s.touch = r.touch()
+	s.touch = p.readTouch(r)
 	s.origin = v.origins[n]
 	return s, seenDay
 }

@@ -17,12 +17,20 @@ type origin struct {
 	terms *AgreementTerms
 }
 
+// subject says whose a touch is. Few differ, so touches share them.
+type subject struct {
+	// entity is the local address that the event was sent to; with the event's id it is the touch's identity.
+	entity string
+	// visitor whose touch it is.
+	visitor string
+}
+
 // touch is what entities keep of a touch event.
 type touch struct {
-	// entity is the local address that the event was sent to; with id it is the touch's identity.
-	entity, id string
-	// visitor whose touch it is; click is the click event that its token names.
-	visitor, click string
+	*subject
+	id string
+	// click is the click event that the touch's token names.
+	click          string
 	origin         *origin
 	time, received int64
 	hash           uint64
@@ -62,12 +70,18 @@ func compareContents(a, b *touch) int {
 
 // proto returns the touch as messages and rows carry it.
 func (t *touch) proto() *aftertouchv1.Touch {
-	return &aftertouchv1.Touch{
-		Entity: t.entity, EventId: t.id, Kind: aftertouchv1.Touch_Kind(t.kind), Time: t.time, ReceivedTime: t.received,
-		AgreementId: t.origin.agreement, AgreementVersion: t.origin.version, CampaignId: t.origin.campaign,
-		CreatorId: t.origin.creator, LinkId: t.origin.link, PlacementId: t.origin.placement, VisitorId: t.visitor,
-		ClickEventId: t.click, Flags: uint32(t.flags), Viewability: t.view, PayloadHash: t.hash, Channel: t.origin.channel,
-	}
+	m := &aftertouchv1.Touch{}
+	t.toProto(m)
+	return m
+}
+
+// toProto writes the touch into an empty message.
+func (t *touch) toProto(m *aftertouchv1.Touch) {
+	m.Entity, m.EventId, m.Kind, m.Time, m.ReceivedTime = t.entity, t.id, aftertouchv1.Touch_Kind(t.kind), t.time, t.received
+	m.AgreementId, m.AgreementVersion = t.origin.agreement, t.origin.version
+	m.CampaignId, m.CreatorId = t.origin.campaign, t.origin.creator
+	m.LinkId, m.PlacementId, m.Channel = t.origin.link, t.origin.placement, t.origin.channel
+	m.VisitorId, m.ClickEventId, m.Flags, m.Viewability, m.PayloadHash = t.visitor, t.click, uint32(t.flags), t.view, t.hash
 }
 
 // touchFromProto is the inverse of touch.proto.
@@ -77,14 +91,27 @@ func (p *Partition) touchFromProto(workspace string, m *aftertouchv1.Touch) touc
 		link: m.GetLinkId(), placement: m.GetPlacementId(), channel: m.GetChannel(),
 	}
 	return touch{
-		entity: m.GetEntity(), id: m.GetEventId(), visitor: m.GetVisitorId(), click: m.GetClickEventId(),
+		subject: p.subject(m.GetEntity(), m.GetVisitorId()), id: m.GetEventId(), click: m.GetClickEventId(),
 		origin: p.intern(workspace, &o), time: m.GetTime(), received: m.GetReceivedTime(), hash: m.GetPayloadHash(),
 		flags: event.TouchFlags(m.GetFlags()), kind: event.Kind(m.GetKind()), view: m.GetViewability(),
 	}
 }
 
-// maxOrigins bounds the interned origins of a partition. Entities keep the ones they refer to.
-const maxOrigins = 1 << 16
+// maxInterned bounds the interned origins and subjects of a partition. Entities keep the ones they refer to.
+const maxInterned = 1 << 16
+
+// subject returns a shared copy of a subject.
+func (p *Partition) subject(entity, visitor string) *subject {
+	s := subject{entity, visitor}
+	if known := p.subjects[s]; known != nil {
+		return known
+	}
+	if len(p.subjects) >= maxInterned {
+		clear(p.subjects)
+	}
+	p.subjects[s] = &s
+	return &s
+}
 
 // intern returns the one copy of an origin, so that terms are looked up once and equal origins are mostly one pointer.
 func (p *Partition) intern(workspace string, o *origin) *origin {
@@ -97,7 +124,7 @@ func (p *Partition) internKey(offset int) *origin {
 	if known, ok := p.origins[string(p.scratch)]; ok {
 		return known
 	}
-	if len(p.origins) >= maxOrigins {
+	if len(p.origins) >= maxInterned {
 		clear(p.origins)
 	}
 	key := string(p.scratch)
@@ -131,4 +158,15 @@ func (p *Partition) termsOf(workspace string, o *origin) *AgreementTerms {
 		}
 	}
 	return o.terms
+}
+
+// sameTouch compares all that two touches say.
+func sameTouch(a, b *touch) bool {
+	return *a.subject == *b.subject && a.id == b.id && a.click == b.click && sameOrigin(a.origin, b.origin) && a.time == b.time &&
+		a.received == b.received && a.hash == b.hash && a.flags == b.flags && a.kind == b.kind && a.view == b.view
+}
+
+func sameOrigin(a, b *origin) bool {
+	return a == b || a.agreement == b.agreement && a.version == b.version && a.campaign == b.campaign && a.creator == b.creator &&
+		a.link == b.link && a.placement == b.placement && a.channel == b.channel
 }
