@@ -171,7 +171,12 @@ func (b *batch) countRefused(reason string, n int) {
 // commit makes the good events durable, or turns their results into unavailable, and counts. It reports whether no event at
 // all could be taken for want of brokers and spool.
 func (b *batch) commit(ctx context.Context) (unavailable bool) {
-	if err := b.c.sink.append(ctx, b.records); err != nil {
+	return b.settle(b.c.sink.append(ctx, b.records))
+}
+
+// settle is the second half of commit, given what became of the records.
+func (b *batch) settle(err error) (unavailable bool) {
+	if err != nil {
 		b.c.log.Debug("events are not durable", "events", len(b.records), "error", err)
 		for i := range b.results {
 			if r := &b.results[i]; r.status == aftertouchv1.CollectResult_ok {

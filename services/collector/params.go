@@ -14,8 +14,17 @@ import (
 // params reads an event from query parameters: the names of Event's fields and of its kind's fields, such as visitor_id or
 // order_id; type names the kind. Other parameters, such as cache busters, are ignored.
 type params struct {
-	values url.Values
-	detail string // of the first bad parameter
+	values    url.Values
+	camelCase bool   // some name has a capital
+	detail    string // of the first bad parameter
+}
+
+func newParams(values url.Values) *params {
+	p := &params{values: values}
+	for name := range values {
+		p.camelCase = p.camelCase || strings.ContainsFunc(name, func(r rune) bool { return r >= 'A' && r <= 'Z' })
+	}
+	return p
 }
 
 // get returns a parameter by its snake_case or camelCase name.
@@ -23,7 +32,7 @@ func (p *params) get(name string) string {
 	if v := p.values[name]; len(v) > 0 {
 		return v[0]
 	}
-	if !strings.Contains(name, "_") {
+	if !p.camelCase {
 		return ""
 	}
 	if v := p.values[camel(name)]; len(v) > 0 {

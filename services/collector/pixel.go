@@ -1,11 +1,11 @@
 package collector
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
@@ -66,14 +66,9 @@ func (c *Collector) takePixel(r *http.Request) string {
 		}
 		return statusOf(aftertouchv1.CollectResult_refused, string(p.reason))
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), c.cfg.PixelWait)
-	defer cancel()
-	result, done := c.commitSingle(ctx, b, release)
+	result, done := c.commitSingle(b, release, nil)
 	if !done {
 		return "pending"
-	}
-	if result.status == aftertouchv1.CollectResult_unavailable {
-		c.metrics.lost.Inc()
 	}
 	return statusOf(result.status, result.reason)
 }
@@ -106,8 +101,7 @@ func (c *Collector) takeSingle(r *http.Request, values url.Values, t transport, 
 	b = c.newBatch(from, t)
 	e := &b.event
 	e.Reset()
-	reader := params{values: values}
-	if refusal := reader.read(e, kind); refusal != nil {
+	if refusal := newParams(values).read(e, kind); refusal != nil {
 		b.refuse(e.EventId, refusal)
 	} else {
 		if e.PageUrl == "" && from.source == aftertouchv1.Stamps_browser {
@@ -118,27 +112,35 @@ func (c *Collector) takeSingle(r *http.Request, values url.Values, t transport, 
 	return b, func() { c.budget.Release(size); b.release() }, key, nil
 }
 
-// commitSingle commits a batch of one event and waits for the answer until ctx ends. The event is made durable in any case.
-func (c *Collector) commitSingle(ctx context.Context, b *batch, release func()) (answer result, done bool) {
+// commitSingle commits a batch of one event together with those of other requests and waits for the answer, until the group
+// is late or impatient fires. The event is made durable in any case, and counted as lost when it cannot be.
+func (c *Collector) commitSingle(b *batch, release func(), impatient <-chan time.Time) (answer result, done bool) {
 	if len(b.records) == 0 {
 		defer release()
 		b.count()
 		return b.results[0], true
 	}
-	answered := make(chan result, 1)
+	g := c.sink.join(b.records[0])
+	settle := func() result {
+		defer release()
+		if b.settle(g.err) && b.transport != overPostback {
+			c.metrics.lost.Inc()
+		}
+		return b.results[0]
+	}
+	select {
+	case <-g.done:
+		return settle(), true
+	case <-g.late:
+	case <-impatient:
+	}
 	c.inFlight.add()
 	go func() {
 		defer c.inFlight.done()
-		defer release()
-		b.commit(ctx)
-		answered <- b.results[0]
+		<-g.done
+		settle()
 	}()
-	select {
-	case answer = <-answered:
-		return answer, true
-	case <-ctx.Done():
-		return result{}, false
-	}
+	return result{}, false
 }
 
 // handlePostback takes one event of a server that can only call an address: parameters in the query or in a form.
@@ -152,9 +154,12 @@ func (c *Collector) handlePostback(w http.ResponseWriter, r *http.Request) {
 		var b *batch
 		var release func()
 		if b, release, key, p = c.takeSingle(r, r.Form, overPostback, "conversion"); p == nil {
-			answer, done := c.commitSingle(context.WithoutCancel(r.Context()), b, release)
+			answer, done := c.commitSingle(b, release, nil)
 			status := http.StatusOK
-			if !done || answer.status == aftertouchv1.CollectResult_unavailable {
+			if !done {
+				answer = result{status: aftertouchv1.CollectResult_unavailable, reason: reasonUnavailable, detail: "send the event again"}
+			}
+			if answer.status == aftertouchv1.CollectResult_unavailable {
 				status = http.StatusServiceUnavailable
 				w.Header().Set("Retry-After", "1")
 			}

@@ -1,9 +1,9 @@
 package collector
 
 import (
-	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
@@ -104,12 +104,9 @@ func (c *Collector) recordClick(r *http.Request, snapshot *registry.Snapshot, li
 		}
 		b.append(to, e)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), c.cfg.RedirectWait)
-	defer cancel()
-	answer, done := c.commitSingle(ctx, b, func() { c.budget.Release(size); b.release() })
-	if done && answer.status == aftertouchv1.CollectResult_unavailable {
-		c.metrics.lost.Inc()
-	}
+	impatient := time.NewTimer(c.cfg.RedirectWait)
+	defer impatient.Stop()
+	c.commitSingle(b, func() { c.budget.Release(size); b.release() }, impatient.C)
 	return token
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
@@ -23,10 +24,63 @@ type sink struct {
 	metrics  *metrics
 	log      *slog.Logger
 	clock    func() time.Time
+	late     time.Duration // after which a group's members stop waiting
+
+	mu     sync.Mutex
+	open   *group // takes further records; nil while nobody waits
+	flying int    // goroutines that append groups
 }
 
 func newSink(a Appender, store *spool.Spool, cfg Config, m *metrics, log *slog.Logger, clock func() time.Time) *sink {
-	return &sink{appender: a, spool: store, timeout: cfg.AppendTimeout, retry: cfg.SpoolRetry, metrics: m, log: log, clock: clock}
+	return &sink{appender: a, spool: store, timeout: cfg.AppendTimeout, retry: cfg.SpoolRetry, metrics: m, log: log, clock: clock, late: cfg.PixelWait}
+}
+
+// maxFlying is how many groups are appended at a time. While all are under way the next one grows, so that under load single
+// events travel together, and without load none waits.
+const maxFlying = 4
+
+// group is records of requests that bring one event each.
+type group struct {
+	recs []eventlog.Record
+	done chan struct{} // closed when err is known
+	late chan struct{} // closed when it took too long to wait any more
+	err  error
+}
+
+// join appends a record together with those of other callers. Its bytes are used until done is closed.
+func (s *sink) join(rec eventlog.Record) *group {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		s.open = &group{done: make(chan struct{}), late: make(chan struct{})}
+		// Who is flying takes the open group next; so one more is needed only when all others may be done.
+		if s.flying < maxFlying {
+			s.flying++
+			go s.fly()
+		}
+	}
+	s.open.recs = append(s.open.recs, rec)
+	return s.open
+}
+
+// fly appends groups until none is open.
+func (s *sink) fly() {
+	for {
+		s.mu.Lock()
+		g := s.open
+		s.open = nil
+		if g == nil {
+			s.flying--
+		}
+		s.mu.Unlock()
+		if g == nil {
+			return
+		}
+		timer := time.AfterFunc(s.late, func() { close(g.late) })
+		g.err = s.append(context.Background(), g.recs) // it belongs to many requests, and has a timeout of its own
+		timer.Stop()
+		close(g.done)
+	}
 }
 
 // append returns when the records are durable, whoever asked for them and however soon they went away. It fails with

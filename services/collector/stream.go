@@ -148,4 +148,3 @@ func refuseAll(in *request) *response {
 	}
 	return newResponse(results)
 }
-
