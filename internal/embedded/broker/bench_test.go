@@ -49,7 +49,7 @@ func BenchmarkConsume(b *testing.B) {
 	must(b, w.WriteMessages(ctx, msgs...))
 	b.ReportAllocs()
 	for b.Loop() {
-		r := kafka.NewReader(kafka.ReaderConfig{Brokers: br.Addrs(), Topic: "events", Partition: 0, MaxBytes: 10 << 20})
+		r := kafka.NewReader(kafka.ReaderConfig{Brokers: br.Addrs(), Topic: "events", Partition: 0, MaxBytes: 10 << 20, MaxWait: 100 * time.Millisecond})
 		for range records {
 			_, err := r.ReadMessage(ctx)
 			must(b, err)

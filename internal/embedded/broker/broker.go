@@ -51,9 +51,11 @@ type Broker struct {
 	addrs   []string
 	lock    *os.File
 	log     *slog.Logger
-	closing sync.Once
 	cancel  context.CancelFunc
 	retired chan struct{} // closed when retention has ended
+
+	closing  sync.Once
+	closeErr error
 }
 
 const (
@@ -81,8 +83,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 	started, data := time.Now(), filepath.Join(cfg.Dir, "log")
 	recovered, err := recoverSnapshots(data)
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("recovering the log in %s: %w", cfg.Dir, err)
+		return nil, errors.Join(fmt.Errorf("recovering the log in %s: %w", cfg.Dir, err), lock.Close())
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
@@ -98,8 +99,7 @@ func Open(cfg Config, log *slog.Logger) (*Broker, error) {
 		}),
 	)
 	if err != nil {
-		lock.Close()
-		return nil, fmt.Errorf("starting broker on %s: %w", cfg.Dir, err)
+		return nil, errors.Join(fmt.Errorf("starting broker on %s: %w", cfg.Dir, err), lock.Close())
 	}
 	b := &Broker{cluster: cluster, addrs: cluster.ListenAddrs(), lock: lock, log: log}
 	every := cfg.RetentionInterval
@@ -127,13 +127,13 @@ func (b *Broker) Close() error {
 		b.cancel()
 		<-b.retired
 		b.cluster.Close()
-		b.lock.Close()
+		b.closeErr = b.lock.Close()
 		b.log.Info("embedded broker stopped")
 	})
-	return nil
+	return b.closeErr
 }
 
-// logger hands the cluster's messages to slog: warnings and errors as such, the rest at debug level.
+// logger hands the cluster's warnings and errors to slog. The rest is a line for each request.
 type logger struct{ log *slog.Logger }
 
 func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
@@ -142,5 +142,6 @@ func (l logger) Logf(level kfake.LogLevel, format string, args ...any) {
 		l.log.Error("embedded broker", "detail", fmt.Sprintf(format, args...))
 	case kfake.LogLevelWarn:
 		l.log.Warn("embedded broker", "detail", fmt.Sprintf(format, args...))
+	default:
 	}
 }

@@ -30,9 +30,10 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func within(t testing.TB, d time.Duration) context.Context {
+// within returns a context that ends with the test, or after a minute.
+func within(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -51,9 +52,10 @@ func create(ctx context.Context, t testing.TB, b *broker.Broker, topic string, p
 	must(t, resp.Errors[topic])
 }
 
-func produce(ctx context.Context, t testing.TB, b *broker.Broker, topic string, n int) {
+// produce writes n records to topic events.
+func produce(ctx context.Context, t testing.TB, b *broker.Broker, n int) {
 	t.Helper()
-	w := &kafka.Writer{Addr: kafka.TCP(b.Addrs()...), Topic: topic, RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond, Balancer: kafka.Murmur2Balancer{}}
+	w := &kafka.Writer{Addr: kafka.TCP(b.Addrs()...), Topic: "events", RequiredAcks: kafka.RequireAll, BatchTimeout: 5 * time.Millisecond, Balancer: kafka.Murmur2Balancer{}}
 	defer w.Close()
 	var msgs []kafka.Message
 	for i := range n {
@@ -83,10 +85,10 @@ func read(ctx context.Context, t testing.TB, b *broker.Broker, topic string, par
 }
 
 func TestRecordsSurviveARestart(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 2, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: "-1"})
-	produce(ctx, t, b, "events", 100)
+	produce(ctx, t, b, 100)
 	must(t, b.Close())
 	b = start(t, dir)
 	if n := len(read(ctx, t, b, "events", 0)) + len(read(ctx, t, b, "events", 1)); n != 100 {

@@ -13,7 +13,7 @@ import (
 )
 
 func TestTopicSettingsAreKept(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 3, kafka.ConfigEntry{ConfigName: "retention.ms", ConfigValue: "604800000"},
 		kafka.ConfigEntry{ConfigName: "cleanup.policy", ConfigValue: "delete"}, kafka.ConfigEntry{ConfigName: "message.timestamp.type", ConfigValue: "CreateTime"})
@@ -41,7 +41,7 @@ func TestTopicSettingsAreKept(t *testing.T) {
 }
 
 func TestATopicIsCreatedOnceAndOnlyOnRequest(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 1)
 	resp, err := client(b).CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{{Topic: "events", NumPartitions: 1, ReplicationFactor: 1}}})
@@ -62,7 +62,7 @@ func TestATopicIsCreatedOnceAndOnlyOnRequest(t *testing.T) {
 }
 
 func TestARecordReturnsAsItWasSent(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 1)
 	at := time.UnixMilli(1_700_000_000_123)
@@ -83,7 +83,7 @@ func TestARecordReturnsAsItWasSent(t *testing.T) {
 }
 
 func TestOffsetsAreFoundByTime(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 1)
 	w := &kafka.Writer{Addr: kafka.TCP(b.Addrs()...), Topic: "events", RequiredAcks: kafka.RequireAll, BatchSize: 1}
@@ -109,18 +109,20 @@ func TestOffsetsAreFoundByTime(t *testing.T) {
 }
 
 func TestARecordOverTheLimitIsRefused(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 1)
-	resp, err := client(b).Produce(ctx, &kafka.ProduceRequest{Topic: "events", RequiredAcks: kafka.RequireAll,
-		Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes(make([]byte, 2<<20))})})
+	resp, err := client(b).Produce(ctx, &kafka.ProduceRequest{
+		Topic: "events", RequiredAcks: kafka.RequireAll,
+		Records: kafka.NewRecordReader(kafka.Record{Value: kafka.NewBytes(make([]byte, 2<<20))}),
+	})
 	if err == nil {
 		err = resp.Error
 	}
 	if !errors.Is(err, kafka.MessageSizeTooLarge) {
 		t.Errorf("a record of 2 MiB: %v", err)
 	}
-	produce(ctx, t, b, "events", 1)
+	produce(ctx, t, b, 1)
 }
 
 // member is one consumer of a group, through kafka-go's low level group.
@@ -131,8 +133,10 @@ type member struct {
 
 func join(t *testing.T, b *broker.Broker, id string) *member {
 	t.Helper()
-	g, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{ID: "attributor", Brokers: b.Addrs(), Topics: []string{"events"},
-		HeartbeatInterval: 100 * time.Millisecond, SessionTimeout: 3 * time.Second, RebalanceTimeout: 3 * time.Second, JoinGroupBackoff: 100 * time.Millisecond})
+	g, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: "attributor", Brokers: b.Addrs(), Topics: []string{"events"},
+		HeartbeatInterval: 100 * time.Millisecond, SessionTimeout: 3 * time.Second, RebalanceTimeout: 3 * time.Second, JoinGroupBackoff: 100 * time.Millisecond,
+	})
 	must(t, err)
 	t.Cleanup(func() { g.Close() })
 	return &member{group: g, id: id}
@@ -152,8 +156,10 @@ func (m *member) next(ctx context.Context, t *testing.T) *kafka.Generation {
 // commit commits through the client, as the attributor does, and returns the partition's own error.
 func commit(ctx context.Context, t *testing.T, b *broker.Broker, generation int, member string, offset int64) error {
 	t.Helper()
-	resp, err := client(b).OffsetCommit(ctx, &kafka.OffsetCommitRequest{GroupID: "attributor", GenerationID: generation, MemberID: member,
-		Topics: map[string][]kafka.OffsetCommit{"events": {{Partition: 0, Offset: offset}}}})
+	resp, err := client(b).OffsetCommit(ctx, &kafka.OffsetCommitRequest{
+		GroupID: "attributor", GenerationID: generation, MemberID: member,
+		Topics: map[string][]kafka.OffsetCommit{"events": {{Partition: 0, Offset: offset}}},
+	})
 	if err != nil {
 		return err
 	}
@@ -177,7 +183,7 @@ func committed(ctx context.Context, t *testing.T, b *broker.Broker) int64 {
 }
 
 func TestAGroupSharesPartitionsAndFencesOldGenerations(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 4)
 	if o := committed(ctx, t, b); o != -1 {
@@ -224,16 +230,20 @@ func TestAGroupSharesPartitionsAndFencesOldGenerations(t *testing.T) {
 
 // A member that stops answering loses its partitions when its session ends.
 func TestASilentMemberIsReplaced(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 2)
 	c := client(b)
-	resp, err := c.JoinGroup(ctx, &kafka.JoinGroupRequest{GroupID: "attributor", SessionTimeout: 2 * time.Second, RebalanceTimeout: 2 * time.Second,
-		ProtocolType: "consumer", Protocols: []kafka.GroupProtocol{{Name: "range", Metadata: kafka.GroupProtocolSubscription{Topics: []string{"events"}}}}})
+	resp, err := c.JoinGroup(ctx, &kafka.JoinGroupRequest{
+		GroupID: "attributor", SessionTimeout: 2 * time.Second, RebalanceTimeout: 2 * time.Second,
+		ProtocolType: "consumer", Protocols: []kafka.GroupProtocol{{Name: "range", Metadata: kafka.GroupProtocolSubscription{Topics: []string{"events"}}}},
+	})
 	must(t, err)
 	if errors.Is(resp.Error, kafka.MemberIDRequired) {
-		resp, err = c.JoinGroup(ctx, &kafka.JoinGroupRequest{GroupID: "attributor", MemberID: resp.MemberID, SessionTimeout: 2 * time.Second, RebalanceTimeout: 2 * time.Second,
-			ProtocolType: "consumer", Protocols: []kafka.GroupProtocol{{Name: "range", Metadata: kafka.GroupProtocolSubscription{Topics: []string{"events"}}}}})
+		resp, err = c.JoinGroup(ctx, &kafka.JoinGroupRequest{
+			GroupID: "attributor", MemberID: resp.MemberID, SessionTimeout: 2 * time.Second, RebalanceTimeout: 2 * time.Second,
+			ProtocolType: "consumer", Protocols: []kafka.GroupProtocol{{Name: "range", Metadata: kafka.GroupProtocolSubscription{Topics: []string{"events"}}}},
+		})
 		must(t, err)
 	}
 	must(t, resp.Error)
@@ -249,7 +259,7 @@ func TestASilentMemberIsReplaced(t *testing.T) {
 
 // The group's consumers find their way after the broker has been restarted.
 func TestAGroupGoesOnAfterARestart(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	addr := b.Addrs()[0]
 	create(ctx, t, b, "events", 2)
@@ -278,7 +288,7 @@ func TestAGroupGoesOnAfterARestart(t *testing.T) {
 
 func TestManyProducersAndConsumersAtOnce(t *testing.T) {
 	const producers, records = 8, 2000
-	ctx := within(t, time.Minute)
+	ctx := within(t)
 	b := start(t, t.TempDir())
 	create(ctx, t, b, "events", 4)
 	failed := make(chan error, producers)

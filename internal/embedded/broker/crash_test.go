@@ -73,7 +73,7 @@ func TestEverythingAcknowledgedSurvivesKill(t *testing.T) {
 	type place struct{ partition, offset int }
 	acked := map[place]string{}
 	for round := range 6 {
-		c := exec.CommandContext(within(t, time.Minute), os.Args[0])
+		c := exec.CommandContext(within(t), os.Args[0])
 		c.Env = append(os.Environ(), envDir+"="+dir)
 		var stderr bytes.Buffer
 		c.Stderr = &stderr
@@ -99,7 +99,7 @@ func TestEverythingAcknowledgedSurvivesKill(t *testing.T) {
 	}
 	b := start(t, dir)
 	for p := range killPartitions {
-		values := read(within(t, time.Minute), t, b, "acked", p)
+		values := read(within(t), t, b, "acked", p)
 		for at, want := range acked {
 			if at.partition != p {
 				continue
@@ -121,25 +121,25 @@ func crashed(t *testing.T, dir string) string {
 }
 
 func TestACrashedBrokerStartsWhereItWas(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 1)
-	produce(ctx, t, b, "events", 50)
+	produce(ctx, t, b, 50)
 	want := read(ctx, t, b, "events", 0)
 
 	again := start(t, crashed(t, dir))
 	if got := read(ctx, t, again, "events", 0); strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("after the crash: %v", got)
 	}
-	produce(ctx, t, again, "events", 1)
-	if first, last := offsets(ctx, t, again, "events", 0); first != 0 || last != 51 {
+	produce(ctx, t, again, 1)
+	if first, last := offsets(ctx, t, again, "events"); first != 0 || last != 51 {
 		t.Errorf("offsets after one record more: %d to %d, want 0 to 51", first, last)
 	}
 }
 
-func offsets(ctx context.Context, t testing.TB, b *broker.Broker, topic string, partition int) (first, last int64) {
+func offsets(ctx context.Context, t testing.TB, b *broker.Broker, topic string) (first, last int64) {
 	t.Helper()
-	conn, err := kafka.DialLeader(ctx, "tcp", b.Addrs()[0], topic, partition)
+	conn, err := kafka.DialLeader(ctx, "tcp", b.Addrs()[0], topic, 0)
 	must(t, err)
 	defer conn.Close()
 	first, last, err = conn.ReadOffsets()
@@ -159,13 +159,13 @@ func segment(t *testing.T, dir string) string {
 
 // A write that the kill cut short was not acknowledged: it goes, and what came before it stays.
 func TestAnUnfinishedWriteIsCutOff(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 1)
-	produce(ctx, t, b, "events", 10)
+	produce(ctx, t, b, 10)
 	whole, err := os.ReadFile(segment(t, dir))
 	must(t, err)
-	produce(ctx, t, b, "events", 10)
+	produce(ctx, t, b, 10)
 	full, err := os.ReadFile(segment(t, dir))
 	must(t, err)
 	for name, tail := range map[string][]byte{
@@ -181,7 +181,7 @@ func TestAnUnfinishedWriteIsCutOff(t *testing.T) {
 			if got := read(ctx, t, again, "events", 0); len(got) != 10 {
 				t.Errorf("%d records, want 10", len(got))
 			}
-			produce(ctx, t, again, "events", 5)
+			produce(ctx, t, again, 5)
 			must(t, again.Close())
 			if got := read(ctx, t, start(t, copied), "events", 0); len(got) != 15 {
 				t.Errorf("%d records after five more and a restart, want 15", len(got))
@@ -192,10 +192,10 @@ func TestAnUnfinishedWriteIsCutOff(t *testing.T) {
 
 // Damage before the end of the log is not what a kill does. Starting anyway would lose acknowledged records in silence.
 func TestADamagedLogIsRefused(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b := start(t, dir)
 	create(ctx, t, b, "events", 1)
-	produce(ctx, t, b, "events", 10)
+	produce(ctx, t, b, 10)
 	copied := crashed(t, dir)
 	path := segment(t, copied)
 	content, err := os.ReadFile(path)
@@ -216,7 +216,7 @@ func TestADamagedLogIsRefused(t *testing.T) {
 
 // Retention may empty a partition, but the offsets that were given are never given again, not even after a crash.
 func TestOffsetsGoOnAfterRetentionAndACrash(t *testing.T) {
-	ctx, dir := within(t, time.Minute), t.TempDir()
+	ctx, dir := within(t), t.TempDir()
 	b, err := broker.Open(broker.Config{Dir: dir, RetentionInterval: 20 * time.Millisecond}, slog.New(slog.DiscardHandler))
 	must(t, err)
 	defer b.Close()
@@ -233,14 +233,14 @@ func TestOffsetsGoOnAfterRetentionAndACrash(t *testing.T) {
 	for first := int64(0); first != 19; {
 		time.Sleep(10 * time.Millisecond)
 		var last int64
-		if first, last = offsets(ctx, t, b, "events", 0); first > 19 || last != 20 || ctx.Err() != nil {
+		if first, last = offsets(ctx, t, b, "events"); first > 19 || last != 20 || ctx.Err() != nil {
 			t.Fatalf("offsets %d to %d, want 19 to 20", first, last)
 		}
 	}
-	if first, last := offsets(ctx, t, b, "kept", 0); first != 0 || last != 20 {
+	if first, last := offsets(ctx, t, b, "kept"); first != 0 || last != 20 {
 		t.Errorf("a topic without retention: offsets %d to %d", first, last)
 	}
-	if _, last := offsets(ctx, t, start(t, crashed(t, dir)), "events", 0); last != 20 {
+	if _, last := offsets(ctx, t, start(t, crashed(t, dir)), "events"); last != 20 {
 		t.Errorf("after the crash the next offset is %d, want 20", last)
 	}
 	w := &kafka.Writer{Addr: kafka.TCP(b.Addrs()...), Topic: "events", RequiredAcks: kafka.RequireAll, BatchSize: 1}

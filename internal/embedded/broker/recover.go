@@ -129,8 +129,8 @@ func readSnapshot(dir string) (s snapshot, err error) {
 	if err != nil {
 		return s, err
 	}
-	if json.Unmarshal(b, &s) != nil {
-		return snapshot{}, nil
+	if err := json.Unmarshal(b, &s); err != nil {
+		return snapshot{}, nil //nolint:nilerr // a snapshot that cannot be read is written anew
 	}
 	return s, nil
 }
@@ -160,7 +160,7 @@ func (s *snapshot) add(dir string, base int64, last bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer f.Close() //nolint:errcheck // only read
 	info, err := f.Stat()
 	if err != nil {
 		return err

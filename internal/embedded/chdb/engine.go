@@ -122,8 +122,7 @@ func (e *Engine) serve(ctx context.Context) error {
 		return fmt.Errorf("listening for engine clients: %w", err)
 	}
 	if !listener.Addr().(*net.TCPAddr).IP.IsLoopback() {
-		listener.Close()
-		return fmt.Errorf("listening for engine clients: %s is not a loopback address", listener.Addr())
+		return errors.Join(fmt.Errorf("listening for engine clients: %s is not a loopback address", listener.Addr()), listener.Close())
 	}
 	// Statements outlive Open's context; Close cancels them.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))

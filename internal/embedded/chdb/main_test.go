@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "closing the shared engine:", err)
 			code = 1
 		}
-		os.RemoveAll(shared.dir)
+		_ = os.RemoveAll(shared.dir)
 	}
 	os.Exit(code)
 }
@@ -58,7 +58,7 @@ const maxMemory = 2 << 30
 func engine(t testing.TB) *chdb.Engine {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "aftertouch-chdb-test-"); shared.err != nil {
+		if shared.dir, shared.err = os.MkdirTemp("", "aftertouch-chdb-test-"); shared.err != nil { //nolint:usetesting // it outlives the test that makes it
 			return
 		}
 		cfg := chdb.Default()

@@ -243,7 +243,7 @@ func lifecycle() error {
 		return err
 	}
 	if _, err := chdb.Open(ctx, cfg, log); !errors.Is(err, chdb.ErrAlreadyOpen) {
-		return fmt.Errorf("a second engine: %v", err)
+		return fmt.Errorf("a second engine: %w", err)
 	}
 	conn, err := connect(first)
 	if err != nil {
@@ -283,7 +283,7 @@ func lifecycle() error {
 		return err
 	}
 	if err := conn.QueryRow(ctx, "SELECT a FROM kept").Scan(&a); exception(err) != 60 {
-		return fmt.Errorf("another directory holds the first one's table: %v", err)
+		return fmt.Errorf("another directory holds the first one's table: %w", err)
 	}
 	return third.Close()
 }

@@ -17,7 +17,8 @@ func splitInsert(text string) (statement, format, data string, ok bool) {
 		if word == "" {
 			return "", "", "", false
 		}
-		named := previous == "into" || previous == "table" || s.qualified // a table may be called "values"
+		// A table may be called "values".
+		named := s.qualified || !s.afterQuoted && (previous == "into" || previous == "table")
 		previous = word
 		switch {
 		case named:
@@ -48,14 +49,15 @@ func trimLine(s string) string {
 // scanner finds the words of a statement that stand outside quotes, comments and parentheses.
 type scanner struct {
 	text       string
-	pos, start int  // the last word is text[start:pos]
-	qualified  bool // the last word followed a dot
+	pos, start int // the last word is text[start:pos]
+	// The last word followed a dot; a quoted name stands between it and the word before.
+	qualified, afterQuoted bool
 }
 
 // word returns the next word, "" at the end of the text or in what is not closed.
 func (s *scanner) word() string {
 	depth := 0
-	s.qualified = false
+	s.qualified, s.afterQuoted = false, false
 	for s.pos < len(s.text) {
 		c := s.text[s.pos]
 		switch {
@@ -65,7 +67,7 @@ func (s *scanner) word() string {
 			s.skipPast("*/")
 		case c == '\'' || c == '"' || c == '`':
 			s.quoted(c)
-			s.qualified = false
+			s.qualified, s.afterQuoted = false, s.afterQuoted || depth == 0
 		case c == '(':
 			depth++
 			s.pos++

@@ -103,7 +103,7 @@ func exec(t testing.TB, base *url.URL, statement string) {
 	if err != nil {
 		t.Fatalf("opening ClickHouse: %v", err)
 	}
-	defer conn.Close()
+	defer conn.Close() //nolint:errcheck // nothing is pending on it
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := conn.Exec(ctx, statement); err != nil {

@@ -14,6 +14,10 @@ func Kafka(t testing.TB) []string {
 	if err != nil {
 		t.Fatalf("starting a Kafka broker: %v", err)
 	}
-	t.Cleanup(func() { b.Close() })
+	t.Cleanup(func() {
+		if err := b.Close(); err != nil {
+			t.Errorf("closing the Kafka broker: %v", err)
+		}
+	})
 	return b.Addrs()
 }
