@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol/fetch"
 )
 
 // ErrOffsetOutOfRange reports an offset before the first or after the last one that the partition holds.
@@ -31,11 +31,17 @@ type Partition struct {
 	id     int
 	// epoch that records must carry; empty for topics without epochs.
 	epoch string
+	// ownHeaders are those of a record of this epoch.
+	ownHeaders []kafka.Header
 }
 
 // Partition returns a plain reader of a topic's partition. With an epoch, records without its id end reading.
 func (c *Client) Partition(topic string, id int, epoch string) *Partition {
-	return &Partition{client: c, topic: topic, id: id, epoch: epoch}
+	p := &Partition{client: c, topic: topic, id: id, epoch: epoch}
+	if epoch != "" {
+		p.ownHeaders = []kafka.Header{{Key: EpochHeader, Value: []byte(epoch)}}
+	}
+	return p
 }
 
 // Range returns the offset of the first record held and that after the last one. It waits up to a few seconds for a leader.
@@ -74,73 +80,59 @@ func (p *Partition) rangeOnce(ctx context.Context) (start, end int64, err error)
 	return 0, 0, kafka.UnknownTopicOrPartition
 }
 
-// Read returns records from the offset on, in order; none when there are none within MaxWait. Errors: ErrOffsetOutOfRange,
-// ErrEpoch, and those of the brokers, which another call may cure.
+// Read returns records from the offset on, in order; none when there are none within MaxWait. Keys and values share memory:
+// one that is kept keeps its whole batch. Errors: ErrOffsetOutOfRange, ErrEpoch, and those of the brokers, which another call
+// may cure.
 func (p *Partition) Read(ctx context.Context, from int64, limits ReadLimits) ([]kafka.Message, error) {
 	setDefault(&limits.MaxBytes, 4<<20)
 	setDefault(&limits.MaxWait, 500*time.Millisecond)
 	ctx, cancel := context.WithTimeout(ctx, limits.MaxWait+requestTimeout)
 	defer cancel()
-	res, err := p.client.kafka.Fetch(ctx, &kafka.FetchRequest{
-		Topic: p.topic, Partition: p.id, Offset: from, MinBytes: 1, MaxBytes: int64(limits.MaxBytes), MaxWait: limits.MaxWait,
-	})
-	if err == nil {
-		err = res.Error
-	}
+	msgs, err := p.fetch(ctx, from, limits)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
-		return nil, fmt.Errorf("reading %s/%d from %d: %w", p.topic, p.id, from, ErrOffsetOutOfRange)
+		err = ErrOffsetOutOfRange
+	}
+	if err == nil {
+		msgs, err = p.checkEpochs(msgs)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading %s/%d from %d: %w", p.topic, p.id, from, err)
 	}
-	return p.messages(res, from)
+	return msgs, nil
 }
 
-func (p *Partition) messages(res *kafka.FetchResponse, from int64) ([]kafka.Message, error) {
-	var msgs []kafka.Message
-	for {
-		r, err := res.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return msgs, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("decoding %s/%d: %w", p.topic, p.id, err)
-		}
-		if r.Offset < from {
-			continue
-		}
-		m, err := p.message(r)
-		if err != nil && len(msgs) > 0 {
-			return msgs, nil // the next read begins with the bad record
-		}
-		if err != nil {
+func (p *Partition) fetch(ctx context.Context, from int64, limits ReadLimits) ([]kafka.Message, error) {
+	answer, err := p.client.transport.RoundTrip(ctx, p.client.kafka.Addr, &fetchRequest{
+		clientID: p.client.cfg.ClientID,
+		Request: &fetch.Request{
+			ReplicaID: -1, MaxWaitTime: int32(limits.MaxWait.Milliseconds()), MinBytes: 1, MaxBytes: int32(limits.MaxBytes), SessionID: -1, SessionEpoch: -1,
+			Topics: []fetch.RequestTopic{{Topic: p.topic, Partitions: []fetch.RequestPartition{{
+				Partition: int32(p.id), CurrentLeaderEpoch: -1, FetchOffset: from, LogStartOffset: -1, PartitionMaxBytes: int32(limits.MaxBytes),
+			}}}},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := answer.(*fetchResponse)
+	if res.code != 0 {
+		return nil, kafka.Error(res.code)
+	}
+	d := decoder{partition: p, from: from, high: res.highWatermark}
+	err = d.decode(res.records)
+	return d.msgs, err
+}
+
+// checkEpochs returns the records before the first one of another epoch, and the error when that is the first of all.
+func (p *Partition) checkEpochs(msgs []kafka.Message) ([]kafka.Message, error) {
+	for i := range msgs {
+		if err := p.checkEpoch(&msgs[i]); err != nil && i == 0 {
 			return nil, err
+		} else if err != nil {
+			return msgs[:i], nil //nolint:nilerr // the next read begins with it
 		}
-		m.HighWaterMark = res.HighWatermark
-		msgs = append(msgs, m)
 	}
-}
-
-func (p *Partition) message(r *kafka.Record) (kafka.Message, error) {
-	key, err := readAll(r.Key)
-	if err != nil {
-		return kafka.Message{}, fmt.Errorf("reading key of %s/%d at %d: %w", p.topic, p.id, r.Offset, err)
-	}
-	value, err := readAll(r.Value)
-	if err != nil {
-		return kafka.Message{}, fmt.Errorf("reading value of %s/%d at %d: %w", p.topic, p.id, r.Offset, err)
-	}
-	m := kafka.Message{Topic: p.topic, Partition: p.id, Offset: r.Offset, Key: key, Value: value, Headers: r.Headers, Time: r.Time}
-	return m, p.checkEpoch(&m)
-}
-
-func readAll(b kafka.Bytes) ([]byte, error) {
-	if b == nil {
-		return nil, nil
-	}
-	out := make([]byte, b.Len())
-	_, err := io.ReadFull(b, out)
-	return out, err
+	return msgs, nil
 }
 
 // checkEpoch fails with ErrEpoch for a record that is not of the expected epoch.
