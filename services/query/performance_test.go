@@ -226,6 +226,7 @@ func TestTotalsAddUp(t *testing.T) {
 		if derived {
 			w.derive()
 		}
+		unfiltered := map[string]*aftertouchv1.PerformanceResponse{}
 		for _, p := range []*aftertouchv1.Parameters{
 			{}, {Creator: "ann"}, {Campaign: "summer", Creator: "bob"}, {Basis: "touch"}, {Basis: "touch", Creator: "ann", Model: "linear"},
 			{By: []string{"day", "link"}, Model: "time_decay", Campaign: "spring"}, {Limit: 2}, {Limit: 1, Basis: "touch"},
@@ -241,12 +242,14 @@ func TestTotalsAddUp(t *testing.T) {
 				t.Errorf("%v: no rows", p)
 			}
 			checkTotals(t, fmt.Sprint(p), got)
-			all := &aftertouchv1.Parameters{From: p.From, To: p.To, Tz: p.Tz, Basis: p.Basis, Action: p.Action, Model: p.Model}
-			unfiltered, err := w.service.Performance(w.as(readKey), all)
-			if err != nil {
-				t.Fatal(err)
+			key := fmt.Sprint(p.From, p.To, p.Tz, p.Basis, p.Action)
+			if unfiltered[key] == nil {
+				if p.Creator+p.Campaign != "" {
+					t.Fatalf("%v: ask without a filter first", p)
+				}
+				unfiltered[key] = got
 			}
-			for currency, totals := range unfiltered.Totals {
+			for currency, totals := range unfiltered[key].Totals {
 				if diff := cmp.Diff(totals.Total, got.Totals[currency].GetTotal(), protocmp.Transform()); diff != "" {
 					t.Errorf("%v: the total of %s depends on the filter: %s", p, currency, diff)
 				}
