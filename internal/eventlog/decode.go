@@ -48,9 +48,10 @@ func (d *decoder) decode(data []byte) error {
 	return nil
 }
 
-// announced is how many records the batches' headers speak of, so that there is room for them at once.
+// announced is how many records the batches' headers speak of, so that there is room for them at once. It believes two bytes
+// a record, compressed, and no less.
 func announced(data []byte) (n int) {
-	const sane = 1 << 20
+	sane := len(data) / 2
 	for len(data) >= batchHeader {
 		length := int(binary.BigEndian.Uint32(data[offLength-sizePrefix:])) + 12
 		if length < batchHeader || length > len(data) {
