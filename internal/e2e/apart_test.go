@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aftertouch-io/aftertouch/internal/embedded/embeddedtest"
 )
@@ -38,6 +39,7 @@ func TestServicesRunApart(t *testing.T) {
 		s.awaitReady(t)
 	}
 	agree(t, query)
+	collector.awaitLink(t, "ana1")
 	live(t, collector)
 	query.await(t, figures{
 		Impressions: "1", Viewable: "0", Clicks: "1", Exposed: "1", Acted: "1",
@@ -53,5 +55,21 @@ func TestServicesRunApart(t *testing.T) {
 		if status := s.terminate(t); status != 0 {
 			t.Errorf("SIGTERM: exit status %d\n%s", status, s.log())
 		}
+	}
+}
+
+// awaitLink waits until the process's registry has a link that another process wrote.
+func (s *server) awaitLink(t *testing.T, link string) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		status, body := s.try(t, http.MethodGet, "/c/"+link+"?info", nil)
+		if status == http.StatusOK {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the collector does not know the link: %d %s", status, body)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }

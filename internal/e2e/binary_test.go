@@ -71,6 +71,13 @@ type server struct {
 func start(t testing.TB, dir string, args ...string) *server {
 	t.Helper()
 	s := spawn(t, append([]string{"all", "--data-dir", dir, "--bootstrap-admin-key", adminKey, "--bootstrap-web-key", webKey}, args...)...)
+	s.awaitReady(t)
+	return s
+}
+
+// awaitReady returns when the process says that it is ready.
+func (s *server) awaitReady(t testing.TB) {
+	t.Helper()
 	deadline := time.Now().Add(startTimeout)
 	for time.Now().Before(deadline) {
 		select {
@@ -79,18 +86,23 @@ func start(t testing.TB, dir string, args ...string) *server {
 		case <-time.After(50 * time.Millisecond):
 		}
 		if s.address() && s.ready() {
-			return s
+			return
 		}
 	}
 	t.Fatalf("the server is not ready after %s:\n%s", startTimeout, s.log())
-	return nil
 }
 
-// spawn runs the binary on free ports and returns at once; the process is killed when the test ends.
+// spawn runs a command that serves on free ports, and returns at once.
 func spawn(t testing.TB, args ...string) *server {
 	t.Helper()
+	return launch(t, append(args, "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--log-format=json")...)
+}
+
+// launch runs a command and returns at once; the process is killed when the test ends.
+func launch(t testing.TB, args ...string) *server {
+	t.Helper()
 	s := &server{exited: make(chan struct{})}
-	s.command = exec.Command(binary, append(args, "--http-addr=127.0.0.1:0", "--grpc-addr=127.0.0.1:0", "--log-format=json")...)
+	s.command = exec.Command(binary, args...)
 	s.command.Stdout = writerFunc(s.write)
 	s.command.Stderr = s.command.Stdout
 	if err := s.command.Start(); err != nil {
