@@ -22,13 +22,21 @@ func MigrateFrom(ctx context.Context, s *Store, opts MigrateOptions, files fs.FS
 	return s.migrate(ctx, opts, all)
 }
 
-// Statements returns the statements of a migration.
-func Statements(files fs.FS, n int, opts MigrateOptions) ([]string, error) {
+// Statements returns the statements of all migrations.
+func Statements(files fs.FS, opts MigrateOptions) ([]string, error) {
 	all, err := readMigrations(files)
 	if err != nil {
 		return nil, err
 	}
-	return all[n].statements(opts)
+	var statements []string
+	for i := range all {
+		own, err := all[i].statements(opts)
+		if err != nil {
+			return nil, err
+		}
+		statements = append(statements, own...)
+	}
+	return statements, nil
 }
 
 // Embedded holds the migrations of this build.

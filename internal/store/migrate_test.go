@@ -164,24 +164,29 @@ func TestADeadMigratorsLockIsTakenOver(t *testing.T) {
 
 func TestReplicatedTables(t *testing.T) {
 	opts := store.MigrateOptions{Cluster: "it's", Replicated: true}
-	statements, err := store.Statements(store.Embedded, 0, opts)
+	statements, err := store.Statements(store.Embedded, opts)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(statements) != 8 {
-		t.Errorf("there are %d statements, want 8", len(statements))
-	}
+	created := 0
 	for _, statement := range statements {
 		first, _, _ := strings.Cut(statement, "\n")
 		if !strings.Contains(first, `ON CLUSTER 'it\'s'`) {
 			t.Errorf("not on the cluster: %s", first)
 		}
-		if !strings.Contains(statement, "ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}', version)") {
+		if !strings.HasPrefix(statement, "CREATE TABLE") {
+			continue
+		}
+		created++
+		if !strings.Contains(statement, "ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}', ") {
 			t.Errorf("not replicated: %s", first)
 		}
 		if !strings.Contains(statement, "fsync_after_insert = 1, fsync_part_directory = 1") {
 			t.Errorf("not durable: %s", first)
 		}
+	}
+	if created < len(tables) {
+		t.Errorf("%d tables are created, want at least %d", created, len(tables))
 	}
 }
 
