@@ -121,3 +121,16 @@ func TestPasswordsInAddressesAreHidden(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySettingSaysWhatItDoes keeps --help useful: settings come from the packages' own structs.
+func TestEverySettingSaysWhatItDoes(t *testing.T) {
+	parser, err := newParser(defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range allFlags(parser.Model.Node) {
+		if flag.Help == "" {
+			t.Errorf("--%s has no help", flag.Name)
+		}
+	}
+}

@@ -17,11 +17,11 @@ import (
 // DeriverConfig says how eagerly derived tables are made anew.
 type DeriverConfig struct {
 	// Interval between looks for dirty hours; default 1 s.
-	Interval time.Duration
+	Interval time.Duration `help:"Time between looks for hours whose rows changed."`
 	// Share of the time that may be spent on making hours anew, above 0 to 1; default 0.25.
-	Share float64
+	Share float64 `help:"Share of the time that may be spent on making hours anew, above 0 to 1."`
 	// RowsPerStatement bounds, about, the facts that one statement reads; default 4,000,000.
-	RowsPerStatement uint64
+	RowsPerStatement uint64 `name:"rows-per-statement" help:"Facts that one statement reads, about."`
 }
 
 // DefaultDeriver returns the defaults.

@@ -8,14 +8,14 @@ import (
 // Config bounds what one report may cost.
 type Config struct {
 	// Timeout of one report; default 60 s.
-	Timeout time.Duration
+	Timeout time.Duration `help:"Time of one report."`
 	// MaxMemoryBytes that the engine may use for one statement; default 4 GiB, 0 for the engine's own bound.
-	MaxMemoryBytes uint64
+	MaxMemoryBytes uint64 `name:"max-memory-bytes" help:"Memory that the engine may use for one statement; 0 for its own bound."`
 	// MaxThreads of one statement; default 0, the engine's own bound.
-	MaxThreads uint
+	MaxThreads uint `name:"max-threads" help:"Threads of one statement; 0 for the engine's own bound."`
 	// ExactExposures is the number of exposures in scope up to which performance counts people exactly; above it exposed
 	// and acted are estimates from a sample of the people. Default 3,000,000.
-	ExactExposures uint64
+	ExactExposures uint64 `name:"exact-exposures" help:"Exposures up to which performance counts people exactly."`
 }
 
 // Default returns the defaults.
