@@ -1,6 +1,7 @@
 package chdb
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"unsafe"
@@ -67,6 +68,21 @@ func load(path string) (lib *library, err error) {
 		purego.RegisterFunc(fn, symbol)
 	}
 	return lib, nil
+}
+
+// setTimeZone makes the engine live in UTC. It takes its time zone from the C library's TZ when it starts, else from the machine, and no
+// setting of its own changes that. The Go side of the process, and its children, have an environment of their own and keep theirs.
+func setTimeZone() error {
+	symbol, err := purego.Dlsym(purego.RTLD_DEFAULT, "setenv")
+	if err != nil {
+		return fmt.Errorf("setting the engine's time zone: %w", err)
+	}
+	var setenv func(name, value string, overwrite int32) int32
+	purego.RegisterFunc(&setenv, symbol)
+	if setenv("TZ", "UTC", 1) != 0 {
+		return errors.New("setting the engine's time zone: setenv failed")
+	}
+	return nil
 }
 
 // cstrings is an array of byte strings laid out for C: pointers and lengths. The strings also end in a zero byte.

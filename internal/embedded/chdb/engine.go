@@ -91,6 +91,9 @@ func (e *Engine) boot(path string) error {
 		if err != nil {
 			return err
 		}
+		if err := setTimeZone(); err != nil {
+			return err
+		}
 		// Before the first connection: otherwise the engine replaces the Go runtime's signal handlers.
 		lib.setSignalHandlers(0)
 		process.lib, process.path = lib, path

@@ -58,7 +58,7 @@ const maxMemory = 2 << 30
 func engine(t testing.TB) *chdb.Engine {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "aftertouch-chdb-test-"); shared.err != nil { //nolint:usetesting // it outlives the test that makes it
+		if shared.dir, shared.err = os.MkdirTemp("", "aftertouch-chdb-test-"); shared.err != nil {
 			return
 		}
 		cfg := chdb.Default()

@@ -40,6 +40,7 @@ func startRole(t *testing.T, role, dir string) *child {
 	t.Helper()
 	c := &child{Cmd: exec.CommandContext(within(t, 2*time.Minute), os.Args[0])}
 	c.Env = append(os.Environ(), envRole+"="+role, envDir+"="+dir)
+	c.Env = append(c.Env, "TZ=America/New_York") // the engine must not take the machine's time zone
 	c.Stderr = &c.stderr
 	stdout, err := c.StdoutPipe()
 	must(t, err)
@@ -253,6 +254,10 @@ func lifecycle() error {
 		if err := conn.Exec(ctx, statement); err != nil {
 			return err
 		}
+	}
+	var zone, local string
+	if err := conn.QueryRow(ctx, "SELECT timezone(), toString(toDateTime(0))").Scan(&zone, &local); err != nil || zone != "UTC" || local != "1970-01-01 00:00:00" {
+		return fmt.Errorf("time zone %q, %q: %w", zone, local, err)
 	}
 	if err := profiled(func() error { return parallelQueries(ctx, conn) }); err != nil {
 		return err

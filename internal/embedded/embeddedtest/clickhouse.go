@@ -1,4 +1,3 @@
-// Package embeddedtest gives tests real engines: a ClickHouse database and a Kafka broker in the test's own process.
 package embeddedtest
 
 import (
@@ -103,7 +102,7 @@ func exec(t testing.TB, base *url.URL, statement string) {
 	if err != nil {
 		t.Fatalf("opening ClickHouse: %v", err)
 	}
-	defer conn.Close() //nolint:errcheck // nothing is pending on it
+	defer conn.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := conn.Exec(ctx, statement); err != nil {
