@@ -70,29 +70,34 @@ func printExposure(out io.Writer, plan Plan, truth Summary, f *figures) {
 
 // printReceipt explains one order that somebody was credited for.
 func (c *client) printReceipt(ctx context.Context, out io.Writer, plan Plan, people []Person) error {
-	for _, p := range people {
-		if p.Purchase == nil || p.Purchase.Cause < 0 || len(p.Exposures) < 2 {
-			continue
-		}
-		var r aftertouchv1.ReceiptResponse
-		if err := c.report(ctx, "receipt", url.Values{"order_id": {p.Purchase.OrderID}, "action": {"purchase"}}, &r); err != nil {
-			return err
-		}
-		t := newTable(out, fmt.Sprintf("receipt of order %s (TRUTH: caused by %s)", p.Purchase.OrderID, plan.Creators[p.Purchase.Cause].ID))
-		t.AppendHeader(table.Row{"time", "touch", "creator", "eligible", "why not", "first_touch", "last_touch", "linear", "time_decay"})
-		for _, touch := range r.Touches {
-			t.AppendRow(table.Row{
-				touch.Time, touch.Kind, touch.Creator, touch.Eligible, touch.Reason,
-				touch.Credit["first_touch"], touch.Credit["last_touch"], touch.Credit["linear"], touch.Credit["time_decay"],
-			})
-		}
-		t.Render()
-		fmt.Fprintf(out, "%s of %d.%02d %s by a %s, %d records, revision %d (%s)\n\n", r.GetConversion().GetAction(),
-			r.GetConversion().GetValueMinor()/100, r.GetConversion().GetValueMinor()%100, r.GetConversion().GetCurrency(),
-			r.PersonKind, r.GetConversion().GetRecords(), r.Revision, r.Cause)
+	i := slices.IndexFunc(people, telling)
+	if i < 0 {
 		return nil
 	}
+	b := people[i].Purchase
+	var r aftertouchv1.ReceiptResponse
+	if err := c.report(ctx, "receipt", url.Values{"order_id": {b.OrderID}, "action": {"purchase"}}, &r); err != nil {
+		return err
+	}
+	t := newTable(out, fmt.Sprintf("receipt of order %s (TRUTH: caused by %s)", b.OrderID, plan.Creators[b.Cause].ID))
+	t.AppendHeader(table.Row{"time", "touch", "creator", "eligible", "why not", "first_touch", "last_touch", "linear", "time_decay"})
+	for _, touch := range r.Touches {
+		t.AppendRow(table.Row{
+			touch.Time, touch.Kind, touch.Creator, touch.Eligible, touch.Reason,
+			touch.Credit["first_touch"], touch.Credit["last_touch"], touch.Credit["linear"], touch.Credit["time_decay"],
+		})
+	}
+	t.Render()
+	order := r.GetConversion()
+	fmt.Fprintf(out, "%s of %d.%02d %s by a %s, reported %d times and counted once; revision %d (%s)\n\n", order.GetAction(),
+		order.GetValueMinor()/100, order.GetValueMinor()%100, order.GetCurrency(), r.PersonKind, order.GetRecords(), r.Revision, r.Cause)
 	return nil
+}
+
+// telling picks a purchase with more than one creator, a click, and two reports of one order.
+func telling(p Person) bool {
+	clicked := slices.ContainsFunc(p.Exposures, func(e Exposure) bool { return e.Click != NoClick })
+	return p.Purchase != nil && p.Purchase.Cause >= 0 && p.Purchase.Twice && len(p.Exposures) > 1 && clicked
 }
 
 func newTable(out io.Writer, title string) table.Writer {
