@@ -109,15 +109,17 @@ func TestAnUnknownOutcomeIsTriedAgain(t *testing.T) {
 // TestNothingFollowsAnInsertThatFails stops at each table in turn: what comes after it must not be written.
 func TestNothingFollowsAnInsertThatFails(t *testing.T) {
 	order := []string{"facts", "identities", "refusals", "journeys", "journey_changes", "dirty_hours", "progress"}
-	for i, broken := range order {
-		f := &faulty{before: func(statement string) error {
-			if table(statement) == broken {
-				return &clickhouse.Exception{Code: 117, Message: "incorrect data"}
-			}
-			return nil
-		}}
-		reg := prometheus.NewRegistry()
-		s := openFaulty(t, f, reg)
+	var broken string
+	f := &faulty{before: func(statement string) error {
+		if table(statement) == broken {
+			return &clickhouse.Exception{Code: 117, Message: "incorrect data"}
+		}
+		return nil
+	}}
+	reg := prometheus.NewRegistry()
+	s := openFaulty(t, f, reg)
+	for i, name := range order {
+		broken = name
 		err := s.Insert(storetest.Context(t), storetest.Batch())
 		if !errors.Is(err, store.ErrPermanent) {
 			t.Errorf("%s: error %v, want ErrPermanent", broken, err)
@@ -125,16 +127,20 @@ func TestNothingFollowsAnInsertThatFails(t *testing.T) {
 		if got := counter(t, reg, "aftertouch_store_errors_total", broken, "permanent"); got != 1 {
 			t.Errorf("%s: counted %v permanent errors, want 1", broken, got)
 		}
-		for j, name := range order {
-			written := texts(t, s, "SELECT toString(count()) FROM "+name)[0] != "0"
+		for j, other := range order {
+			written := texts(t, s, "SELECT toString(count()) FROM "+other)[0] != "0"
 			if written != (j < i) {
-				t.Errorf("%s failed: %s written is %v", broken, name, written)
+				t.Errorf("%s failed: %s written is %v", broken, other, written)
+			}
+			if err := s.Conn().Exec(storetest.Context(t), "TRUNCATE TABLE "+other); err != nil {
+				t.Fatal(err)
 			}
 		}
 	}
 }
 
 func TestInsertGivesUpAfterItsTime(t *testing.T) {
+	t.Parallel() // it waits
 	f := &faulty{before: func(string) error { return errLost }}
 	s := openFaulty(t, f, nil)
 	start := time.Now()

@@ -35,7 +35,7 @@ func names(t *testing.T, s *store.Store) []string {
 func TestMigratingAgainChangesNothing(t *testing.T) {
 	s := storetest.Open(t)
 	storetest.Insert(t, s, storetest.Batch())
-	before, applied := contents(t, s), texts(t, s, "SELECT toString(applied_at) FROM schema_migrations")
+	before, applied := contents(t, s), texts(t, s, "SELECT toString(applied_at) FROM schema_migrations ORDER BY number")
 	if err := s.Migrate(storetest.Context(t), store.MigrateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func TestMigratingAgainChangesNothing(t *testing.T) {
 	if diff := cmp.Diff(before, contents(t, s)); diff != "" {
 		t.Errorf("migrating again changed rows:\n%s", diff)
 	}
-	if diff := cmp.Diff(applied, texts(t, s, "SELECT toString(applied_at) FROM schema_migrations")); diff != "" {
+	if diff := cmp.Diff(applied, texts(t, s, "SELECT toString(applied_at) FROM schema_migrations ORDER BY number")); diff != "" {
 		t.Errorf("migrations were applied again:\n%s", diff)
 	}
 	for _, name := range names(t, s) {
