@@ -51,7 +51,7 @@ func bearingOf(p *Partition, workspace string, e *aftertouchv1.Event, time, rece
 // tokenClick returns the click that a token names, as the token tells it.
 func (p *Partition) tokenClick(workspace string, s *aftertouchv1.Stamps) touch {
 	ref := s.Click
-	time := event.Millis(ref.Time)
+	time := max(event.Millis(ref.Time), 0)
 	t := touch{
 		subject: p.subject(event.ClickAddress(workspace, ref.EventId).Local(), ""), id: ref.EventId, time: time, received: time,
 		kind: event.KindClick, flags: event.TouchFromToken,

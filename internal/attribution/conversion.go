@@ -28,7 +28,7 @@ type conversion struct {
 
 // applyOwned records that this person owns a conversion, or passes it on to the user that does.
 func (v *person) applyOwned(p *Partition, m *aftertouchv1.ConversionOwned) {
-	if m.GetConversion().GetOrder() == "" || v.addr.IsPseudo() {
+	if !v.takesConversion(m.GetConversion().GetOrder()) {
 		return
 	}
 	if m.PassTo != "" {
@@ -37,6 +37,7 @@ func (v *person) applyOwned(p *Partition, m *aftertouchv1.ConversionOwned) {
 		v.step.pass = m
 		return
 	}
+	v.step.cause = CauseOrderMerge
 	c := v.conversionOf(p, m.Conversion.Order)
 	at := positionOf(m.Conversion.OrderPosition)
 	if !c.isNew() && !at.After(c.position) {
@@ -51,9 +52,10 @@ func (v *person) applyOwned(p *Partition, m *aftertouchv1.ConversionOwned) {
 
 // applyReleased records that this person does not own a conversion any more.
 func (v *person) applyReleased(p *Partition, m *aftertouchv1.ConversionReleased) {
-	if m.GetOrder() == "" || v.addr.IsPseudo() {
+	if !v.takesConversion(m.GetOrder()) {
 		return
 	}
+	v.step.cause = CauseOrderMerge
 	c := v.conversionOf(p, m.Order)
 	at := positionOf(m.OrderPosition)
 	if !c.isNew() && !at.After(c.position) {
@@ -62,6 +64,12 @@ func (v *person) applyReleased(p *Partition, m *aftertouchv1.ConversionReleased)
 	v.removeConversion(c)
 	c.position, c.owned, c.canonical, c.written, c.writtenTime = at, false, nil, 0, 0
 	p.keepConversion(v, c)
+}
+
+// takesConversion reports whether the person can own a conversion of that order.
+func (v *person) takesConversion(order string) bool {
+	a, err := event.ParseLocal(v.addr.Workspace, order)
+	return err == nil && a.Kind == event.Order && !v.addr.IsPseudo()
 }
 
 func (c *conversion) isNew() bool { return c.position == event.Position{} }

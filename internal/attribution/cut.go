@@ -16,12 +16,12 @@ const (
 // whether it could: what comes last displaces nothing. A person may have any number of touches in an hour, and this keeps
 // the cost of one more bounded by the number of those that count.
 func (v *person) placedLast(p *Partition, o *ownTouch) bool {
-	if o.kind == event.KindClick {
-		return false
-	}
 	from, to := v.hourRange(hourOf(o.time))
 	if v.own[to-1] != o {
 		return false
+	}
+	if o.kind == event.KindClick && (o.held || to < len(v.own) && v.own[to].time <= o.time+halfHour) {
+		return false // Visits may be evidence of it.
 	}
 	i := to - 1
 	verdict := p.ownVerdict(v.addr.Workspace, &o.touch)

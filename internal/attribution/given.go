@@ -9,9 +9,6 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/event"
 )
 
-// touchKey is a touch's identity within the workspace.
-type touchKey struct{ entity, id string }
-
 // givenTouch is a touch that linked visitors hold. Several can hold one click.
 type givenTouch struct {
 	key        touchKey
@@ -77,13 +74,10 @@ func isClickEntity(local string) bool {
 // applyStatement records a holder's word about a touch when it is newer than the known one, and passes it on.
 func (v *person) applyStatement(p *Partition, f *aftertouchv1.ForwardedTouch, holder string, at event.Position, from string) {
 	key := touchKey{f.Touch.Entity, f.Touch.EventId}
-	g := v.givenBy[key]
+	g := v.givenBy.get(key)
 	if g == nil {
 		g = &givenTouch{key: key, seenDay: p.clock.day()}
-		if v.givenBy == nil {
-			v.givenBy = map[touchKey]*givenTouch{}
-		}
-		v.givenBy[key] = g
+		v.givenBy.put(g)
 		v.oldestDay = min(v.oldestDay, g.seenDay)
 	}
 	s := g.of(holder)
@@ -108,6 +102,8 @@ func (v *person) applyStatement(p *Partition, f *aftertouchv1.ForwardedTouch, ho
 	p.keepStatement(v, g, &next)
 	v.step.statements = append(v.step.statements, statementChange{forwarded: next.proto(), from: from})
 }
+
+func (g *givenTouch) touchKey() touchKey { return g.key }
 
 func (g *givenTouch) of(holder string) *statement {
 	for i := range g.statements {
@@ -153,6 +149,10 @@ func (v *person) give(g *givenTouch) {
 		return
 	}
 	v.step.touchedAt(g.best.time)
+	if n := len(v.given); n == 0 || compareGiven(v.given[n-1], &g.best.touch) < 0 {
+		v.given = append(v.given, g)
+		return
+	}
 	i, _ := slices.BinarySearchFunc(v.given, &g.best.touch, compareGiven)
 	v.given = slices.Insert(v.given, i, g)
 }

@@ -14,8 +14,8 @@ func (v *person) grain(p *Partition, from, i int) verdict {
 	}
 	half := o.time - o.time%halfHour
 	for j := i - 1; j >= from && v.own[j].time >= half; j-- {
-		if first := v.own[j]; first.kind == o.kind && (first.verdict == takesPart || first.verdict == isCut) &&
-			first.origin.link == o.origin.link && first.origin.placement == o.origin.placement {
+		if prior := v.own[j]; prior.kind == o.kind && prior.verdict.inGrain() &&
+			prior.origin.link == o.origin.link && prior.origin.placement == o.origin.placement {
 			return isSameHalfHour
 		}
 	}

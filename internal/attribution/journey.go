@@ -106,7 +106,7 @@ func (v *person) appendGiven(all []candidate, g *givenTouch) []candidate {
 }
 
 func (v *person) hasGiven(key touchKey) bool {
-	g := v.givenBy[key]
+	g := v.givenBy.get(key)
 	return g != nil && g.best != nil
 }
 

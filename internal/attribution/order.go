@@ -75,7 +75,7 @@ func (o *order) apply(p *Partition) error {
 
 // applyConversion records a conversion event and writes its fact.
 func (o *order) applyConversion(p *Partition, e *aftertouchv1.Event) {
-	received := event.Millis(e.GetStamps().GetReceivedTime())
+	received := max(event.Millis(e.GetStamps().GetReceivedTime()), 0)
 	next := orderRecord{
 		event: e, payload: bytes.Clone(p.rec.Payload), received: received, time: correctedTime(e, received), hash: p.rec.PayloadHash,
 		seenDay: p.clock.day(), logDay: dayOf(p.rec.Timestamp),

@@ -139,7 +139,7 @@ func (o *order) foldRecord(r *reader) {
 		r.fail()
 		return
 	}
-	rec.received = event.Millis(rec.event.GetStamps().GetReceivedTime())
+	rec.received = max(event.Millis(rec.event.GetStamps().GetReceivedTime()), 0)
 	rec.time = correctedTime(rec.event, rec.received)
 	sum := sha256.Sum256(rec.payload)
 	rec.hash = binary.BigEndian.Uint64(sum[:8])

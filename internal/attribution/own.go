@@ -21,6 +21,8 @@ type ownTouch struct {
 	seenDay, logDay uint16
 }
 
+func (o *ownTouch) touchKey() touchKey { return touchKey{o.entity, o.id} }
+
 // touchChange is what the step did to one own touch.
 type touchChange struct {
 	touch *ownTouch
@@ -87,6 +89,7 @@ func (v *person) addEvent(p *Partition, t *touch) {
 		touch: *t, verdict: isUnknown, stated: p.rec.Position, seenDay: p.clock.day(), logDay: dayOf(p.rec.Timestamp),
 	}
 	v.step.touches = append(v.step.touches, touchChange{touch: o, was: isUnknown, isNew: true, time: o.time})
+	v.byID.put(o)
 	v.place(p, o)
 	v.oldestDay = min(v.oldestDay, o.seenDay)
 	p.keepOwn(v, o, false)
@@ -126,10 +129,10 @@ func (v *person) replaceContent(p *Partition, o *ownTouch, t *touch) {
 // touchOf returns the event as a touch.
 func (p *Partition) touchOf(v *person, kind event.Kind, e *aftertouchv1.Event) touch {
 	s := e.GetStamps()
-	received := event.Millis(s.GetReceivedTime())
+	received := max(event.Millis(s.GetReceivedTime()), 0)
 	t := touch{
 		subject: &v.self, id: e.EventId, received: received, time: correctedTime(e, received),
-		hash: p.rec.PayloadHash, kind: kind, view: e.GetImpression().GetViewability(),
+		hash: p.rec.PayloadHash, kind: kind, view: e.GetImpression().GetViewability() & 3,
 	}
 	if e.VisitorId != v.self.visitor {
 		t.subject = p.subject(v.local, e.VisitorId)

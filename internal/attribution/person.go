@@ -13,15 +13,16 @@ type person struct {
 	// self is the subject of the person's own touches.
 	self subject
 	// own are the events addressed to this person and the clicks that it holds, in A5 order.
-	own  []*ownTouch
-	byID map[string]*ownTouch
+	own []*ownTouch
+	// byID finds the events by their ids; clicks that are held are not in it.
+	byID index[*ownTouch]
 	// clicks are the redirects' clicks that this visitor adopted, or was given because the redirect knew it.
 	clicks map[string]*heldClick
 	// links are the addresses that this visitor gives its touches to (D5), in the order they became known.
 	links []string
 	// given are the touches that linked visitors hold, in A5 order.
 	given   []*givenTouch
-	givenBy map[touchKey]*givenTouch
+	givenBy index[*givenTouch]
 	// conversions that this person owns, in A5 order, and what it knows of released ones.
 	conversions  []*conversion
 	conversionBy map[string]*conversion
@@ -126,42 +127,16 @@ func (v *person) conclude(p *Partition) error {
 }
 
 // findOwn returns the event with the id that was addressed to this person; nil when there is none.
-func (v *person) findOwn(id string) *ownTouch {
-	if v.byID != nil {
-		return v.byID[id]
-	}
-	for _, o := range v.own {
-		if o.id == id && !o.held {
-			return o
-		}
-	}
-	return nil
-}
-
-// indexAbove is the number of events from which finding one by its id takes an index.
-const indexAbove = 48
+func (v *person) findOwn(id string) *ownTouch { return v.byID.get(touchKey{v.local, id}) }
 
 // insertOwn puts a touch in its place in A5 order.
 func (v *person) insertOwn(o *ownTouch) {
-	i, _ := slices.BinarySearchFunc(v.own, o, compareOwn)
-	v.own = slices.Insert(v.own, i, o)
-	if o.held {
+	if n := len(v.own); n == 0 || compareOwn(v.own[n-1], o) < 0 {
+		v.own = append(v.own, o)
 		return
 	}
-	if v.byID != nil {
-		v.byID[o.id] = o
-	} else if len(v.own) > indexAbove {
-		v.indexOwn()
-	}
-}
-
-func (v *person) indexOwn() {
-	v.byID = make(map[string]*ownTouch, 2*len(v.own))
-	for _, o := range v.own {
-		if !o.held {
-			v.byID[o.id] = o
-		}
-	}
+	i, _ := slices.BinarySearchFunc(v.own, o, compareOwn)
+	v.own = slices.Insert(v.own, i, o)
 }
 
 // removeOwn takes a touch out of the order, to be inserted again elsewhere.

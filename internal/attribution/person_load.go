@@ -15,10 +15,10 @@ func (p *Partition) decodePerson(addr event.Address, state []byte) (*person, err
 		return v, nil
 	}
 	r := reader{s: string(state)}
-	// One allocation holds the touches of an ordinary person.
-	slab := make([]ownTouch, 0, min(len(state)/ownBytes*5/4+1, 1024))
+	var s slabs
 	for len(r.s) > 0 && !r.bad {
-		v.fold(p, &r, &slab)
+		s.size = len(r.s)/ownBytes + 2
+		v.fold(p, &r, &s)
 	}
 	if r.bad {
 		return nil, errCorrupt
@@ -27,13 +27,50 @@ func (p *Partition) decodePerson(addr event.Address, state []byte) (*person, err
 	return v, nil
 }
 
+// slabs allocate what a state holds many of, as many at once as the rest of the state can hold.
+type slabs struct {
+	size       int
+	own        []ownTouch
+	given      []givenTouch
+	statements []statement
+}
+
+func (s *slabs) ownTouch() *ownTouch {
+	if len(s.own) == 0 {
+		s.own = make([]ownTouch, s.size)
+	}
+	o := &s.own[0]
+	s.own = s.own[1:]
+	return o
+}
+
+func (s *slabs) givenTouch(key touchKey, seenDay uint16) *givenTouch {
+	if len(s.given) == 0 {
+		s.given = make([]givenTouch, s.size)
+	}
+	g := &s.given[0]
+	s.given = s.given[1:]
+	g.key, g.seenDay = key, seenDay
+	return g
+}
+
+func (s *slabs) statement(first statement) []statement {
+	if len(s.statements) == 0 {
+		s.statements = make([]statement, s.size)
+	}
+	one := s.statements[:1:1]
+	s.statements = s.statements[1:]
+	one[0] = first
+	return one
+}
+
 // fold applies one operation.
-func (v *person) fold(p *Partition, r *reader, slab *[]ownTouch) {
+func (v *person) fold(p *Partition, r *reader, slabs *slabs) {
 	switch op := r.byte(); op {
 	case opOrigin:
 		v.foldOrigin(p, r)
 	case opOwn:
-		v.foldOwn(p, r, slab)
+		v.foldOwn(p, r, slabs)
 	case opDuplicates:
 		id, n := r.string(), r.uint()
 		if o := v.findOwn(id); o != nil {
@@ -46,7 +83,7 @@ func (v *person) fold(p *Partition, r *reader, slab *[]ownTouch) {
 	case opClick:
 		v.foldClick(r)
 	case opStatement:
-		v.foldStatement(p, r)
+		v.foldStatement(p, r, slabs)
 	case opOwned, opReleased, opWritten:
 		v.foldConversion(r, op)
 	case opKnownVisitor:
@@ -73,15 +110,8 @@ func (v *person) foldOrigin(p *Partition, r *reader) {
 	v.origins = append(v.origins, p.internKey(len(v.addr.Workspace)+1))
 }
 
-// slabTouches is how many touches are allocated at once when a person has more than its state's size suggested.
-const slabTouches = 64
-
-func (v *person) foldOwn(p *Partition, r *reader, slab *[]ownTouch) {
-	if len(*slab) == cap(*slab) {
-		*slab = make([]ownTouch, 0, slabTouches)
-	}
-	*slab = append(*slab, ownTouch{})
-	o := &(*slab)[len(*slab)-1]
+func (v *person) foldOwn(p *Partition, r *reader, slabs *slabs) {
+	o := slabs.ownTouch()
 	again := v.readOwn(p, r, o)
 	if r.bad {
 		return
@@ -93,10 +123,8 @@ func (v *person) foldOwn(p *Partition, r *reader, slab *[]ownTouch) {
 	v.own = append(v.own, o)
 	if o.held {
 		v.foldedHeld(o.id).touch = o
-	} else if v.byID != nil {
-		v.byID[o.id] = o
-	} else if len(v.own) > indexAbove {
-		v.indexOwn()
+	} else {
+		v.byID.put(o)
 	}
 }
 
@@ -149,19 +177,18 @@ func (v *person) foldClick(r *reader) {
 	}
 }
 
-func (v *person) foldStatement(p *Partition, r *reader) {
+func (v *person) foldStatement(p *Partition, r *reader, slabs *slabs) {
 	s, seenDay := v.readStatement(p, r)
 	key := touchKey{s.entity, s.id}
-	g := v.givenBy[key]
+	g := v.givenBy.get(key)
 	if g == nil {
-		g = &givenTouch{key: key, seenDay: seenDay}
-		if v.givenBy == nil {
-			v.givenBy = map[touchKey]*givenTouch{}
-		}
-		v.givenBy[key] = g
+		g = slabs.givenTouch(key, seenDay)
+		v.givenBy.put(g)
 	}
 	if known := g.of(s.holder); known != nil {
 		*known = s
+	} else if g.statements == nil {
+		g.statements = slabs.statement(s)
 	} else {
 		g.statements = append(g.statements, s)
 	}
@@ -216,7 +243,7 @@ func (v *person) folded() {
 	if !slices.IsSortedFunc(v.own, compareOwn) {
 		slices.SortFunc(v.own, compareOwn)
 	}
-	for _, g := range v.givenBy {
+	for g := range v.givenBy.all {
 		if g.choose(); g.best != nil {
 			v.given = append(v.given, g)
 		}
@@ -237,7 +264,7 @@ func (v *person) findOldestDay() {
 	for _, o := range v.own {
 		v.oldestDay = min(v.oldestDay, o.seenDay)
 	}
-	for _, g := range v.givenBy {
+	for g := range v.givenBy.all {
 		v.oldestDay = min(v.oldestDay, g.seenDay)
 	}
 	for _, c := range v.conversionBy {
@@ -258,16 +285,9 @@ func (v *person) expire(p *Partition) {
 		}
 		return true
 	})
-	v.byID = nil
-	if len(v.own) > indexAbove {
-		v.indexOwn()
-	}
+	v.byID.retain(func(o *ownTouch) bool { return o.seenDay >= last })
 	v.given = slices.DeleteFunc(v.given, func(g *givenTouch) bool { return g.seenDay < last })
-	for key, g := range v.givenBy {
-		if g.seenDay < last {
-			delete(v.givenBy, key)
-		}
-	}
+	v.givenBy.retain(func(g *givenTouch) bool { return g.seenDay >= last })
 	v.conversions = slices.DeleteFunc(v.conversions, func(c *conversion) bool { return c.seenDay < last })
 	for order, c := range v.conversionBy {
 		if c.seenDay < last {
@@ -280,5 +300,5 @@ func (v *person) expire(p *Partition) {
 
 // memory returns about how many bytes the person takes.
 func (v *person) memory() int64 {
-	return int64(512 + 200*len(v.own) + 48*len(v.byID) + 400*len(v.givenBy) + 1000*len(v.conversionBy) + cap(v.delta))
+	return int64(512 + 220*len(v.own) + 350*v.givenBy.len() + 1000*len(v.conversionBy) + cap(v.delta))
 }

@@ -1,6 +1,7 @@
 package attribution
 
 import (
+	"cmp"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -243,7 +244,7 @@ func (v *person) encode(b []byte) []byte {
 			b = appendClick(b, o.id, v.clicks[o.id])
 		}
 	}
-	for _, g := range sortedGiven(v.givenBy) {
+	for _, g := range sortedGiven(&v.givenBy) {
 		for i := range g.statements {
 			b = v.appendStatement(b, &g.statements[i], g.seenDay)
 		}
@@ -268,18 +269,10 @@ func (v *person) encode(b []byte) []byte {
 	return b
 }
 
-func sortedGiven(m map[touchKey]*givenTouch) []*givenTouch {
-	all := make([]*givenTouch, 0, len(m))
-	for _, g := range m {
-		all = append(all, g)
-	}
-	slices.SortFunc(all, func(a, b *givenTouch) int {
-		if c := strings.Compare(a.key.entity, b.key.entity); c != 0 {
-			return c
-		}
-		return strings.Compare(a.key.id, b.key.id)
+func sortedGiven(x *index[*givenTouch]) []*givenTouch {
+	return slices.SortedFunc(x.all, func(a, b *givenTouch) int {
+		return cmp.Or(strings.Compare(a.key.entity, b.key.entity), strings.Compare(a.key.id, b.key.id))
 	})
-	return all
 }
 
 func sortedConversions(m map[string]*conversion) []*conversion {

@@ -161,7 +161,7 @@ type Effects struct {
 	Journeys   []Journey
 	Identities []Identity
 	Refusals   []RefusalRow
-	// Duplicates counts records that changed nothing because their event was known.
+	// Duplicates counts further records of known events.
 	Duplicates int
 }
 

@@ -84,17 +84,21 @@ func (t *touch) toProto(m *aftertouchv1.Touch) {
 	m.VisitorId, m.ClickEventId, m.Flags, m.Viewability, m.PayloadHash = t.visitor, t.click, uint32(t.flags), t.view, t.hash
 }
 
-// touchFromProto is the inverse of touch.proto.
+// touchFromProto is the inverse of touch.proto. What is no touch keeps no kind.
 func (p *Partition) touchFromProto(workspace string, m *aftertouchv1.Touch) touch {
 	o := origin{
 		agreement: m.GetAgreementId(), version: m.GetAgreementVersion(), campaign: m.GetCampaignId(), creator: m.GetCreatorId(),
 		link: m.GetLinkId(), placement: m.GetPlacementId(), channel: m.GetChannel(),
 	}
-	return touch{
+	t := touch{
 		subject: p.subject(m.GetEntity(), m.GetVisitorId()), id: m.GetEventId(), click: m.GetClickEventId(),
-		origin: p.intern(workspace, &o), time: m.GetTime(), received: m.GetReceivedTime(), hash: m.GetPayloadHash(),
-		flags: event.TouchFlags(m.GetFlags()), kind: event.Kind(m.GetKind()), view: m.GetViewability(),
+		origin: p.intern(workspace, &o), time: max(m.GetTime(), 0), received: max(m.GetReceivedTime(), 0), hash: m.GetPayloadHash(),
+		flags: event.TouchFlags(m.GetFlags()), view: m.GetViewability() & 3,
 	}
+	if k := m.GetKind(); k > 0 && k <= aftertouchv1.Touch_code {
+		t.kind = event.Kind(k)
+	}
+	return t
 }
 
 // maxInterned bounds the interned origins and subjects of a partition. Entities keep the ones they refer to.

@@ -31,6 +31,9 @@ var verdictReasons = [...]string{
 	isSameHalfHour: ReasonSameHalfHour, isCut: ReasonCut,
 }
 
+// inGrain reports whether the touch could take part as far as its grain: it is the first of its half hour, or there is one.
+func (v verdict) inGrain() bool { return v == takesPart || v == isCut || v == isSameHalfHour }
+
 // reason returns the word for reports and messages; empty when the touch takes part.
 func (v verdict) reason() string {
 	if int(v) >= len(verdictReasons) {
