@@ -37,8 +37,13 @@ func (b *Batch) Append(entity event.Address, delta []byte) error {
 	return b.finish(op, entity, delta)
 }
 
-// Replace puts a whole state in place of everything appended so far.
+// Replace puts a whole state in place of everything appended so far; an empty one removes the entity.
 func (b *Batch) Replace(entity event.Address, state []byte) error {
+	if len(state) == 0 {
+		op := b.b.DeleteDeferred(entityKeySize(entity))
+		appendEntityKey(op.Key[:0], entity)
+		return op.Finish()
+	}
 	op := b.b.SetDeferred(entityKeySize(entity), headerSize+len(state))
 	return b.finish(op, entity, state)
 }

@@ -25,10 +25,10 @@ type Config struct {
 	// SnapshotKeep is how many verified snapshots of a partition are kept. Default 2.
 	SnapshotKeep int `name:"snapshot-keep" default:"2" help:"Verified snapshots kept of each partition."`
 	// Horizon is the age, by the partition clock, from which state can take no part in anything any more (A16). State
-	// is removed some days later. Default 210 d.
-	Horizon time.Duration `name:"horizon" default:"5040h" help:"Age from which state is removed."`
-	// SweepKeys is how many entities a commit looks at while an expiry sweep is under way. Default 2000.
-	SweepKeys int `name:"sweep-keys" default:"2000" help:"Entities that one commit of an expiry sweep looks at."`
+	// is removed some days later. The core relies on 210 d, so this is no setting; tests shorten it.
+	Horizon time.Duration `kong:"-"`
+	// SweepKeys is how many entities a batch looks at while an expiry sweep is under way. Default 2000.
+	SweepKeys int `name:"sweep-keys" default:"2000" help:"Entities that one batch of an expiry sweep looks at."`
 }
 
 // Default returns the defaults, without a directory.

@@ -25,7 +25,7 @@ type Store struct {
 	meta      Meta
 	key       []byte
 	held      io.Closer
-	swept     int
+	sweep     sweep
 	damage    *damage
 }
 
@@ -105,8 +105,11 @@ func (s *Store) Commit(b *Batch, p Progress) error {
 	}
 	meta := s.meta
 	meta.Next, meta.Last, meta.Clock = p.Next, p.Last, p.Clock
-	if err := s.expire(b, &meta); err != nil {
-		return s.failed(fmt.Errorf("expiring state: %w", err))
+	if s.sweep.day != 0 {
+		meta.SweepDay, meta.SweepCursor = s.sweep.day, s.sweep.cursor
+	}
+	if err := s.expireEvents(b, &meta); err != nil {
+		return fmt.Errorf("expiring events: %w", err)
 	}
 	if err := writeMeta(b.b, &meta); err != nil {
 		return err

@@ -4,75 +4,86 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// sweepEvery is the number of days, by the partition clock, between two sweeps of the entities: a sweep reads all of
-// them.
-const sweepEvery = 7
+const (
+	// sweepEvery is the number of days, by the partition clock, between two sweeps of the entities: a sweep reads all of
+	// them.
+	sweepEvery = 7
+	// spareDays are added to the horizon: days are counted whole, and what the core may still ask for must be there.
+	spareDays = 3
+)
 
-// expire removes what the partition clock has left behind by a horizon. Payloads go by the day, one range at a time.
-// Entities are looked at by and by, a bounded number with each commit, so that no commit waits for a sweep and a crash
-// costs only the commit's share.
-func (s *Store) expire(b *Batch, meta *Meta) error {
-	s.swept = 0
-	cutoff := logDay(meta.Clock - s.dir.cfg.Horizon.Milliseconds())
-	if cutoff > meta.EventDay {
-		if err := b.b.DeleteRange(eventDayKey(0), eventDayKey(cutoff), nil); err != nil {
-			return err
-		}
-		meta.EventDay = cutoff
-	}
-	switch {
-	case meta.SweepDay == 0:
-		// A new store holds nothing to sweep.
-		meta.SweepDay = cutoff
-	case len(meta.SweepCursor) == 0 && cutoff >= meta.SweepDay+sweepEvery:
-		meta.SweepDay, meta.SweepCursor = cutoff, []byte{prefixEntity}
-	}
-	if len(meta.SweepCursor) == 0 {
-		return nil
-	}
-	return s.sweepSome(meta)
+// expiryDay is the first log day that the partition clock has not left behind by the horizon.
+func (s *Store) expiryDay(clock int64) uint16 {
+	return logDay(clock - s.dir.cfg.Horizon.Milliseconds() - spareDays*dayMs)
 }
 
-// sweepSome deletes the expired entities among the next SweepKeys ones, in a batch before the commit's own: a delta that
-// the commit adds to one of them must outlive the deletion. A crash between the two repeats the deletion.
-func (s *Store) sweepSome(meta *Meta) (err error) {
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: meta.SweepCursor, UpperBound: []byte{prefixEntity + 1}})
+// Expired returns entities that have not changed for longer than the horizon, by a partition clock in Unix ms; what they
+// keep is for the core to say, because some of it may never expire. It looks at a bounded number of entities with each
+// call, going on where the call before the last Commit ended, so that no commit waits for a sweep; mostly it returns none.
+func (s *Store) Expired(clock int64) ([]event.Address, error) {
+	cutoff := s.expiryDay(clock)
+	s.sweep = sweep{day: s.meta.SweepDay, cursor: s.meta.SweepCursor}
+	switch {
+	case s.sweep.day == 0:
+		// A new store holds nothing to sweep.
+		s.sweep.day = cutoff
+	case len(s.sweep.cursor) == 0 && cutoff >= s.sweep.day+sweepEvery:
+		s.sweep = sweep{day: cutoff, cursor: []byte{prefixEntity}}
+	}
+	if len(s.sweep.cursor) == 0 {
+		return nil, nil
+	}
+	return s.sweepSome()
+}
+
+// sweep is how far a sweep of the entities is.
+type sweep struct {
+	day    uint16
+	cursor []byte
+}
+
+func (s *Store) sweepSome() (found []event.Address, err error) {
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: s.sweep.cursor, UpperBound: []byte{prefixEntity + 1}})
 	if err != nil {
-		return err
+		return nil, s.failed(err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	b := s.db.NewBatch()
-	defer func() { err = errors.Join(err, b.Close()) }()
 	valid := it.First()
 	for n := 0; valid && n < s.dir.cfg.SweepKeys; n++ {
 		value, err := it.ValueAndErr()
 		if err != nil {
-			return err
+			return nil, s.failed(err)
 		}
 		if len(value) < headerSize {
-			return errShortValue
+			return nil, errShortValue
 		}
-		if binary.BigEndian.Uint16(value) < meta.SweepDay {
-			if err := b.Delete(it.Key(), nil); err != nil {
-				return err
+		if binary.BigEndian.Uint16(value) < s.sweep.day {
+			entity, err := event.ParseKey(string(it.Key()[1:]))
+			if err != nil {
+				return nil, err
 			}
-			s.swept++
+			found = append(found, entity)
 		}
 		valid = it.Next()
 	}
-	meta.SweepCursor = nil
+	s.sweep.cursor = nil
 	if valid {
-		meta.SweepCursor = append([]byte(nil), it.Key()...)
+		s.sweep.cursor = append([]byte(nil), it.Key()...)
 	}
-	if b.Empty() {
-		return nil
-	}
-	s.dir.metrics.swept.Add(float64(s.swept))
-	return b.Commit(pebble.NoSync)
+	s.dir.metrics.swept.Add(float64(len(found)))
+	return found, nil
 }
 
-// Swept returns how many entities the last Commit removed.
-func (s *Store) Swept() int { return s.swept }
+// expireEvents removes the payloads of the days that the partition clock has left behind, one range of keys.
+func (s *Store) expireEvents(b *Batch, meta *Meta) error {
+	cutoff := s.expiryDay(meta.Clock)
+	if cutoff <= meta.EventDay {
+		return nil
+	}
+	meta.EventDay = cutoff
+	return b.b.DeleteRange(eventDayKey(0), eventDayKey(cutoff), nil)
+}

@@ -57,12 +57,27 @@ func (p *partition) apply(in *input, start int) (int, error) {
 		clock = follow(clock, rec.Timestamp)
 		size.add(&p.effects)
 	}
+	if err := p.expire(clock); err != nil {
+		return start, err
+	}
 	p.batch.Reset(clock)
 	if err := p.core.Commit(p.batch); err != nil {
 		return start, fmt.Errorf("gathering changes of partition %d: %w", p.id, err)
 	}
 	p.clock = clock
 	return i, nil
+}
+
+// expire lets a few entities that no record comes to any more forget what the horizon has passed.
+func (p *partition) expire(clock int64) error {
+	entities, err := p.state.Expired(clock)
+	for _, a := range entities {
+		err = errors.Join(err, p.core.Expire(a))
+	}
+	if err != nil {
+		return fmt.Errorf("expiring state of partition %d: %w", p.id, err)
+	}
+	return nil
 }
 
 // applyOne turns a panic into an error: the core panics only for states that cannot be, and one record must not stop the

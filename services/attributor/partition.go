@@ -17,6 +17,7 @@ import (
 // core decides what records mean: [attribution.Partition].
 type core interface {
 	Apply(rec *event.Record, out *attribution.Effects) error
+	Expire(entity event.Address) error
 	Commit(c attribution.Changes) error
 }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aftertouch-io/aftertouch/internal/attribution"
+	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
 	"github.com/aftertouch-io/aftertouch/internal/registry"
 	"github.com/aftertouch-io/aftertouch/internal/state"
@@ -73,6 +74,8 @@ type State interface {
 	attribution.Store
 	Meta() state.Meta
 	NewBatch(clock int64) *state.Batch
+	// Expired returns entities that the horizon has passed.
+	Expired(clock int64) ([]event.Address, error)
 	Commit(b *state.Batch, p state.Progress) error
 	// Snapshot and SnapshotDue may be called beside the other methods.
 	Snapshot(ctx context.Context) (int64, error)

@@ -28,14 +28,14 @@ func fixedLog(t *testing.T, seed uint64, n int) (r *rig, w *world, rows map[stri
 // TestACrashAfterAnyStepChangesNoRow crashes at each step of the protocol, several times, and compares what is read, and
 // the state, with an undisturbed run over the same log.
 func TestACrashAfterAnyStepChangesNoRow(t *testing.T) {
-	r, w, rows, states := fixedLog(t, 1, 300)
+	r, w, rows, states := fixedLog(t, 1, 180)
 	for _, point := range []string{
 		"before produce", "after produce", "before insert", "after insert",
 		"before commit", "after commit", "before commit offset", "after commit offset",
 	} {
 		t.Run(point, func(t *testing.T) {
 			s := newSite(t, r)
-			s.cfg.MaxRecords, s.writer = 25, discard{}
+			s.cfg.MaxRecords, s.writer = 15, discard{}
 			s.faults.fail(point, 1, 2, 5, 6, 9)
 			s.run(t)
 			if s.faults.hits != 5 {
