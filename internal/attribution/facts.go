@@ -35,12 +35,22 @@ func (v *person) writeFacts(p *Partition) error {
 			Entity: v.addr, Event: e, Kind: o.kind, Time: o.time, ReceivedTime: o.received, PayloadHash: o.hash, LogDay: o.logDay,
 			Flags: v.factFlags(o, e), Duplicates: o.duplicates, ChangedOffset: p.rec.Position.Offset, Cause: p.rec.Position,
 		}
+		fact.CountUnmeasured = p.countsUnmeasured(v.addr.Workspace, o)
 		if c.time != o.time {
 			fact.PreviousTime = c.time
 		}
 		p.out.Facts = append(p.out.Facts, fact)
 	}
 	return nil
+}
+
+// countsUnmeasured reports whether the touch is an impression under an agreement version that counts unmeasured ones.
+func (p *Partition) countsUnmeasured(workspace string, o *ownTouch) bool {
+	if o.kind != event.KindImpression {
+		return false
+	}
+	terms := p.termsOf(workspace, o.origin)
+	return terms != nil && terms.CountUnmeasured
 }
 
 // eventOf returns the event of a touch: the record's when that is it, else the one that was kept.
