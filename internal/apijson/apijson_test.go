@@ -24,7 +24,8 @@ var at = &timestamppb.Timestamp{Seconds: 1_772_000_000, Nanos: 123_000_000}
 
 func conversion(value int64) *aftertouchv1.Event {
 	return &aftertouchv1.Event{EventId: "e1", EventTime: at, VisitorId: "v1", Kind: &aftertouchv1.Event_Conversion{
-		Conversion: &aftertouchv1.Conversion{Action: "purchase", OrderId: "1001", ValueMinor: value, Currency: "EUR"}}}
+		Conversion: &aftertouchv1.Conversion{Action: "purchase", OrderId: "1001", ValueMinor: value, Currency: "EUR"},
+	}}
 }
 
 func TestUnmarshalEvent(t *testing.T) {
@@ -61,12 +62,18 @@ func TestUnmarshalEvent(t *testing.T) {
 // for an unknown field.
 func TestTolerantDecoderReadsWhatMarshalWrites(t *testing.T) {
 	for _, m := range []proto.Message{
-		&aftertouchv1.Event{EventId: "e1", EventTime: at, Properties: map[string]string{"a": "b", "c": ""},
+		&aftertouchv1.Event{
+			EventId: "e1", EventTime: at, Properties: map[string]string{"a": "b", "c": ""},
 			Consent: &aftertouchv1.Consent{State: aftertouchv1.Consent_granted},
-			Kind:    &aftertouchv1.Event_Impression{Impression: &aftertouchv1.Impression{Viewability: aftertouchv1.Impression_viewable, VisibleMs: 1200}}},
-		&aftertouchv1.Event{Kind: &aftertouchv1.Event_Conversion{Conversion: &aftertouchv1.Conversion{PromoCodes: []string{"A", "B"},
-			Items: []*aftertouchv1.Item{{ItemId: "i", Quantity: 2, ValueMinor: 1 << 60}}}},
-			Stamps: &aftertouchv1.Stamps{Flags: []string{"robot"}, RegistryOffset: -5, CodeTerms: []*aftertouchv1.CodeTerms{{Code: "A", Terms: &aftertouchv1.Terms{AgreementVersion: 7}}}}},
+			Kind:    &aftertouchv1.Event_Impression{Impression: &aftertouchv1.Impression{Viewability: aftertouchv1.Impression_viewable, VisibleMs: 1200}},
+		},
+		&aftertouchv1.Event{
+			Kind: &aftertouchv1.Event_Conversion{Conversion: &aftertouchv1.Conversion{
+				PromoCodes: []string{"A", "B"},
+				Items:      []*aftertouchv1.Item{{ItemId: "i", Quantity: 2, ValueMinor: 1 << 60}},
+			}},
+			Stamps: &aftertouchv1.Stamps{Flags: []string{"robot"}, RegistryOffset: -5, CodeTerms: []*aftertouchv1.CodeTerms{{Code: "A", Terms: &aftertouchv1.Terms{AgreementVersion: 7}}}},
+		},
 		&aftertouchv1.Campaign{CampaignId: "c", Start: at, Counting: map[string]aftertouchv1.Campaign_Counting{"purchase": aftertouchv1.Campaign_first}, HalfLife: durationpb.New(36 * time.Hour)},
 		&aftertouchv1.DataVersion{Epoch: 1, Offsets: map[int32]int64{0: 5, 3: 1 << 40}},
 		&aftertouchv1.Workspace{ConsentRequired: true},

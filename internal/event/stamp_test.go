@@ -59,10 +59,13 @@ func TestCorrectTime(t *testing.T) {
 func TestAddressOf(t *testing.T) {
 	conversion := func(id, order, scope string) *aftertouchv1.Event {
 		return &aftertouchv1.Event{EventId: id, VisitorId: "v1", Kind: &aftertouchv1.Event_Conversion{
-			Conversion: &aftertouchv1.Conversion{Action: "purchase", OrderId: order, OrderScope: scope}}}
+			Conversion: &aftertouchv1.Conversion{Action: "purchase", OrderId: order, OrderScope: scope},
+		}}
 	}
-	click := &aftertouchv1.Event{EventId: "c1", VisitorId: "v1", Kind: &aftertouchv1.Event_Click{Click: &aftertouchv1.Click{}},
-		Stamps: &aftertouchv1.Stamps{Click: &aftertouchv1.ClickRef{EventId: "c1"}}}
+	click := &aftertouchv1.Event{
+		EventId: "c1", VisitorId: "v1", Kind: &aftertouchv1.Event_Click{Click: &aftertouchv1.Click{}},
+		Stamps: &aftertouchv1.Stamps{Click: &aftertouchv1.ClickRef{EventId: "c1"}},
+	}
 	bearing := visit(func(e *aftertouchv1.Event) {
 		e.EventId, e.VisitorId, e.Stamps = "e1", "v1", &aftertouchv1.Stamps{Click: &aftertouchv1.ClickRef{EventId: "e1"}}
 	})

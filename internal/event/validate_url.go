@@ -8,7 +8,7 @@ import (
 // CutURL returns what is stored of a page's address: without user, fragment and query, except utm_* parameters, and at
 // most 2,048 bytes. Path segments and parameters that hold an e-mail address are blanked; scrubbed counts them.
 func CutURL(raw string) (cut string, scrubbed int) {
-	if len(raw) <= maxURL && strings.IndexAny(raw, "?#@%") < 0 {
+	if len(raw) <= maxURL && !strings.ContainsAny(raw, "?#@%") {
 		return raw, 0
 	}
 	raw, _, _ = strings.Cut(raw, "#")

@@ -13,6 +13,7 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
 	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 var errUnknownWorkspace = errors.New("unknown workspace")
@@ -78,11 +79,36 @@ func (b *batch) addProto(raw []byte) {
 		b.refuse("", newRefusal(event.Malformed, "the event is not a protobuf message of its type"))
 		return
 	}
-	// What a newer client says is not stored unseen: it may be personal (P1).
-	if m := b.event.ProtoReflect(); len(m.GetUnknown()) > 0 {
-		m.SetUnknown(nil)
-	}
+	dropUnknown(&b.event)
 	b.add(&b.event)
+}
+
+// dropUnknown removes fields that this version does not know: what nobody has checked is not stored (P1). Times, consent and
+// stamps are not looked at, because they are written anew or checked in full.
+func dropUnknown(e *aftertouchv1.Event) {
+	drop := func(m protoreflect.Message) {
+		if len(m.GetUnknown()) > 0 {
+			m.SetUnknown(nil)
+		}
+	}
+	drop(e.ProtoReflect())
+	switch kind := e.Kind.(type) {
+	case *aftertouchv1.Event_Impression:
+		drop(kind.Impression.ProtoReflect())
+	case *aftertouchv1.Event_Visit:
+		drop(kind.Visit.ProtoReflect())
+	case *aftertouchv1.Event_Click:
+		drop(kind.Click.ProtoReflect())
+	case *aftertouchv1.Event_Engagement:
+		drop(kind.Engagement.ProtoReflect())
+	case *aftertouchv1.Event_Identify:
+		drop(kind.Identify.ProtoReflect())
+	case *aftertouchv1.Event_Conversion:
+		drop(kind.Conversion.ProtoReflect())
+		for _, item := range kind.Conversion.GetItems() {
+			drop(item.ProtoReflect())
+		}
+	}
 }
 
 // addJSON decodes one event and adds it.

@@ -27,14 +27,14 @@ func (r *rig) sites(t *testing.T) func(site, path string) string {
 		w.Header().Set("Content-Type", "text/html")
 		switch site + req.URL.Path {
 		case "blog/post":
-			fmt.Fprintf(w, `<!doctype html><body>%s<div style="height:3000px">Scroll</div>
+			_, _ = fmt.Fprintf(w, `<!doctype html><body>%s<div style="height:3000px">Scroll</div>
 				<article data-at-placement="p-anna" style="height:200px"><a id="link" href="http://go.localhost%s/c/browser">The shop</a></article>`, script, req.Host[strings.LastIndex(req.Host, ":"):])
 		case "shop/land", "shop/cart":
-			fmt.Fprintf(w, `<!doctype html><body>%s<a id="thanks" href="/thanks">Buy</a>`, script)
+			_, _ = fmt.Fprintf(w, `<!doctype html><body>%s<a id="thanks" href="/thanks">Buy</a>`, script)
 		case "shop/thanks":
-			fmt.Fprintf(w, `<!doctype html><body><script>(window.aftertouch = window.aftertouch || []).push(['conversion', {action: 'purchase', order_id: 'browser-1', value_minor: 4999, currency: 'EUR'}])</script>%s<p id="done">Thanks</p>`, script)
+			_, _ = fmt.Fprintf(w, `<!doctype html><body><script>(window.aftertouch = window.aftertouch || []).push(['conversion', {action: 'purchase', order_id: 'browser-1', value_minor: 4999, currency: 'EUR'}])</script>%s<p id="done">Thanks</p>`, script)
 		case "blog/pixel":
-			fmt.Fprintf(w, `<!doctype html><body><img id="px" src="http://go.localhost%s/v1/pixel.gif?key=%s&placement=p-ben">`, req.Host[strings.LastIndex(req.Host, ":"):], webKey)
+			_, _ = fmt.Fprintf(w, `<!doctype html><body><img id="px" src="http://go.localhost%s/v1/pixel.gif?key=%s&placement=p-ben">`, req.Host[strings.LastIndex(req.Host, ":"):], webKey)
 		default:
 			mux.ServeHTTP(w, req)
 		}
@@ -75,18 +75,18 @@ func TestScriptInChromium(t *testing.T) {
 	writeLink(t, r, "browser", site("shop", "/land?size=42"))
 	tab := browser(t, path)
 
-	step(t, tab, "post", chromedp.Navigate(site("blog", "/post")), chromedp.Sleep(1500*time.Millisecond))
+	step(tab, t, "post", chromedp.Navigate(site("blog", "/post")), chromedp.Sleep(1500*time.Millisecond))
 	if n := len(r.eventsOf(isImpression)); n != 0 {
 		t.Fatalf("%d impressions before the post is in view", n)
 	}
-	step(t, tab, "scroll", chromedp.ScrollIntoView("#link"))
+	step(tab, t, "scroll", chromedp.ScrollIntoView("#link"))
 	eventually(t, "the post was in view for a second", func() bool { return len(r.eventsOf(isImpression)) == 1 })
 	shown := r.eventsOf(isImpression)[0]
 	if i := shown.GetImpression(); i.Viewability != aftertouchv1.Impression_viewable || i.VisibleMs < 1000 || shown.Stamps.Terms.GetCreatorId() != "anna" || shown.VisitorId == "" {
 		t.Errorf("%v", shown)
 	}
 
-	step(t, tab, "click", chromedp.Click("#link"), chromedp.WaitVisible("#thanks"), chromedp.Sleep(300*time.Millisecond))
+	step(tab, t, "click", chromedp.Click("#link"), chromedp.WaitVisible("#thanks"), chromedp.Sleep(300*time.Millisecond))
 	address, err := chromedp.Run(tab, chromedp.Location())
 	if err != nil {
 		t.Fatal(err)
@@ -103,18 +103,18 @@ func TestScriptInChromium(t *testing.T) {
 		t.Errorf("%v", visit)
 	}
 
-	step(t, tab, "buy", chromedp.Click("#thanks"), chromedp.WaitVisible("#done"))
+	step(tab, t, "buy", chromedp.Click("#thanks"), chromedp.WaitVisible("#done"))
 	eventually(t, "the conversion", func() bool { return len(r.logged()["shop/o:purchase//browser-1"]) == 1 })
 	if e := r.only("shop/o:purchase//browser-1"); e.VisitorId != visit.VisitorId || e.Stamps.Click.GetEventId() != click.EventId || e.GetConversion().ValueMinor != 4999 {
 		t.Errorf("%v", e)
 	}
 
-	step(t, tab, "pixel", chromedp.Navigate(site("blog", "/pixel")))
+	step(tab, t, "pixel", chromedp.Navigate(site("blog", "/pixel")))
 	eventually(t, "the pixel's impression", func() bool { return len(r.eventsOf(isUnmeasured)) == 1 })
 
 	// The same landing address in another browser is another visitor without a click.
 	other := browser(t, path)
-	step(t, other, "another browser", chromedp.Navigate(address), chromedp.WaitVisible("#thanks"))
+	step(other, t, "another browser", chromedp.Navigate(address), chromedp.WaitVisible("#thanks"))
 	eventually(t, "the second visit", func() bool { return len(r.landings()) == 2 })
 	for _, e := range r.landings() {
 		if e.EventId != visit.EventId && (e.VisitorId == visit.VisitorId || e.Stamps.Click != nil) {
@@ -126,7 +126,7 @@ func TestScriptInChromium(t *testing.T) {
 	}
 }
 
-func step(t *testing.T, tab context.Context, name string, actions ...chromedp.Action[chromedp.Void]) {
+func step(tab context.Context, t *testing.T, name string, actions ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := chromedp.Do(tab, actions...); err != nil {
 		t.Fatalf("%s: %v", name, err)
@@ -139,7 +139,8 @@ func writeLink(t *testing.T, r *rig, id, target string) {
 		t.Fatal(err)
 	}
 	err := r.world.store.Write(t.Context(), "shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Link{
-		Link: &aftertouchv1.Link{LinkId: id, Version: 1, AgreementId: "a-anna", PlacementId: "p-anna", TargetUrl: target}}})
+		Link: &aftertouchv1.Link{LinkId: id, Version: 1, AgreementId: "a-anna", PlacementId: "p-anna", TargetUrl: target},
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

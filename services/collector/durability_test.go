@@ -166,3 +166,15 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestManyRefusalCountsAreSplit(t *testing.T) {
+	r := newRig(t)
+	for i := range maxCounts + 1 {
+		r.collector.refusals.count("shop", fmt.Sprint("key-", i), overHTTP, "malformed", 1, now)
+	}
+	r.collector.appendRefusals(t.Context())
+	recs := r.logged()["shop/v:~r/"+r.collector.refusals.runID]
+	if len(recs) != 2 || len(recs[0].Refusals.Counts)+len(recs[1].Refusals.Counts) != maxCounts+1 {
+		t.Errorf("%d records", len(recs))
+	}
+}

@@ -30,6 +30,7 @@ func (c *Collector) RegisterGRPC(s grpc.ServiceRegistrar) {
 	}, c)
 }
 
+//nolint:revive // gRPC fixes the order of the arguments
 func unaryHandler(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
 	in := new(request)
 	if err := decode(in); err != nil {

@@ -269,7 +269,8 @@ func TestRevokedKeyEndsItsStream(t *testing.T) {
 		t.Fatalf("%v, %v", out, err)
 	}
 	if err := r.world.store.Write(t.Context(), "shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Key{Key: &aftertouchv1.Key{
-		KeyId: "short-lived", Version: 2, ReplacesVersion: 1, Kind: aftertouchv1.Key_secret, Scopes: []string{"collect"}, Revoked: true}}}); err != nil {
+		KeyId: "short-lived", Version: 2, ReplacesVersion: 1, Kind: aftertouchv1.Key_secret, Scopes: []string{"collect"}, Revoked: true,
+	}}}); err != nil {
 		t.Fatal(err)
 	}
 	if err := stream.Send(in); err != nil {

@@ -17,7 +17,7 @@ func runTests(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it is a temporary directory
+	defer func() { _ = os.RemoveAll(dir) }()
 	worldDir = dir
 	return m.Run()
 }

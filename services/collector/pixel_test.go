@@ -30,22 +30,30 @@ func TestPixelTakesFieldNamesAsParameters(t *testing.T) {
 		t.Fatal(got)
 	}
 	e := r.only("shop/v:px1")
-	want := &aftertouchv1.Event{EventId: "px1", VisitorId: "px1", EventTime: event.Time(now.UnixMilli()), Placement: "p-anna", PageUrl: "https://blog.example/post?utm_source=x",
-		Kind: &aftertouchv1.Event_Impression{Impression: &aftertouchv1.Impression{}}, Stamps: e.Stamps}
+	want := &aftertouchv1.Event{
+		EventId: "px1", VisitorId: "px1", EventTime: event.Time(now.UnixMilli()), Placement: "p-anna", PageUrl: "https://blog.example/post?utm_source=x",
+		Kind: &aftertouchv1.Event_Impression{Impression: &aftertouchv1.Impression{}}, Stamps: e.Stamps,
+	}
 	if diff := cmp.Diff(want, e, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
-	query := url.Values{"key": {webKey}, "type": {"conversion"}, "visitorId": {"px2"}, "action": {"purchase"}, "orderId": {"px-2"}, "value_minor": {"4999"}, "currency": {"EUR"},
+	query := url.Values{
+		"key": {webKey}, "type": {"conversion"}, "visitorId": {"px2"}, "action": {"purchase"}, "orderId": {"px-2"}, "value_minor": {"4999"}, "currency": {"EUR"},
 		"promo_codes": {"anna10,ben10", "x1"}, "event_time": {"2026-03-15T11:00:00Z"}, "page_url": {"https://shop.example/thanks"}, "consent": {"granted"},
-		"properties.plan": {"pro"}, "r": {"0.123"}, "evidence": {"declared"}, "order_scope": {"de"}}
+		"properties.plan": {"pro"}, "r": {"0.123"}, "evidence": {"declared"}, "order_scope": {"de"},
+	}
 	if got := r.pixel(query.Encode()); got != "ok" {
 		t.Fatal(got)
 	}
 	e = r.only("shop/o:purchase/de/px-2")
-	want = &aftertouchv1.Event{EventId: e.EventId, VisitorId: "px2", EventTime: event.Time(now.Add(-time.Hour).UnixMilli()), PageUrl: "https://shop.example/thanks",
+	want = &aftertouchv1.Event{
+		EventId: e.EventId, VisitorId: "px2", EventTime: event.Time(now.Add(-time.Hour).UnixMilli()), PageUrl: "https://shop.example/thanks",
 		Consent: &aftertouchv1.Consent{State: aftertouchv1.Consent_granted}, Properties: map[string]string{"plan": "pro"}, Stamps: e.Stamps,
-		Kind: &aftertouchv1.Event_Conversion{Conversion: &aftertouchv1.Conversion{Action: "purchase", OrderId: "px-2", OrderScope: "de", ValueMinor: 4999, Currency: "EUR",
-			PromoCodes: []string{"ANNA10", "BEN10", "X1"}, Evidence: aftertouchv1.Conversion_declared}}}
+		Kind: &aftertouchv1.Event_Conversion{Conversion: &aftertouchv1.Conversion{
+			Action: "purchase", OrderId: "px-2", OrderScope: "de", ValueMinor: 4999, Currency: "EUR",
+			PromoCodes: []string{"ANNA10", "BEN10", "X1"}, Evidence: aftertouchv1.Conversion_declared,
+		}},
+	}
 	if diff := cmp.Diff(want, e, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}

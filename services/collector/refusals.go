@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type refusals struct {
 
 	mu    sync.Mutex
 	hours map[refusalHour]*hourCounts
+	// nobodys counts since the last look what came without a known key.
+	nobodys int64
 }
 
 // refusalHour is what one record of the log counts. What came without a known key belongs to no workspace; it is counted in
@@ -51,12 +54,13 @@ func (r *refusals) count(workspace, keyID string, t transport, reason string, n 
 		return
 	}
 	r.metrics.rejected.WithLabelValues(string(t), reason).Add(float64(n))
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if workspace == "" {
+		r.nobodys += int64(n)
 		return
 	}
 	hour := refusalHour{workspace, now.Truncate(time.Hour).UnixMilli()}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	h := r.hours[hour]
 	if h == nil {
 		h = &hourCounts{counts: map[refusalCause]int64{}}
@@ -66,21 +70,18 @@ func (r *refusals) count(workspace, keyID string, t transport, reason string, n 
 	h.changed = true
 }
 
-// take returns the records of everything that changed since the last call, and forgets hours that are over.
-func (r *refusals) take(now time.Time) map[refusalHour]*aftertouchv1.Refusals {
+// maxCounts bounds the counts of one record: with many keys there may be more than fit.
+const maxCounts = 2000
+
+// take returns the counts of everything that changed since the last call, and forgets hours that are over.
+func (r *refusals) take(now time.Time) map[refusalHour][]*aftertouchv1.Refusals {
 	current := now.Truncate(time.Hour).UnixMilli()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	taken := map[refusalHour]*aftertouchv1.Refusals{}
+	taken := map[refusalHour][]*aftertouchv1.Refusals{}
 	for key, h := range r.hours {
 		if h.changed {
-			out := &aftertouchv1.Refusals{RunId: r.runID, Hour: key.hour}
-			for cause, n := range h.counts {
-				out.Counts = append(out.Counts, &aftertouchv1.RefusalCount{
-					Transport: string(cause.transport), Reason: cause.reason, KeyId: cause.keyID, Count: n,
-				})
-			}
-			taken[key] = out
+			taken[key] = r.records(key, h)
 			h.changed = false
 		} else if key.hour < current {
 			delete(r.hours, key)
@@ -89,8 +90,30 @@ func (r *refusals) take(now time.Time) map[refusalHour]*aftertouchv1.Refusals {
 	return taken
 }
 
+func (r *refusals) records(key refusalHour, h *hourCounts) (out []*aftertouchv1.Refusals) {
+	for cause, n := range h.counts {
+		if len(out) == 0 || len(out[len(out)-1].Counts) == maxCounts {
+			out = append(out, &aftertouchv1.Refusals{RunId: r.runID, Hour: key.hour})
+		}
+		last := out[len(out)-1]
+		last.Counts = append(last.Counts, &aftertouchv1.RefusalCount{
+			Transport: string(cause.transport), Reason: cause.reason, KeyId: cause.keyID, Count: n,
+		})
+	}
+	return out
+}
+
+// takeNobodys returns what came without a known key since the last call.
+func (r *refusals) takeNobodys() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := r.nobodys
+	r.nobodys = 0
+	return n
+}
+
 // restore makes what could not be appended due again.
-func (r *refusals) restore(taken map[refusalHour]*aftertouchv1.Refusals) {
+func (r *refusals) restore(taken map[refusalHour][]*aftertouchv1.Refusals) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for key := range taken {
@@ -116,16 +139,11 @@ func (c *Collector) flushRefusals(ctx context.Context) error {
 
 // appendRefusals appends what changed. Counts that could not be appended are in the next attempt.
 func (c *Collector) appendRefusals(ctx context.Context) {
-	taken := c.refusals.take(c.clock())
-	var recs []eventlog.Record
-	var err error
-	for key, counts := range taken {
-		var value []byte
-		if value, err = event.EncodeRefusals(counts); err != nil {
-			break
-		}
-		recs = append(recs, eventlog.Record{Key: []byte(event.RefusalAddress(key.workspace, c.refusals.runID).Key()), Value: value})
+	if n := c.refusals.takeNobodys(); n > 0 {
+		c.log.Warn("requests without a known key were refused", "requests", n)
 	}
+	taken := c.refusals.take(c.clock())
+	recs, err := c.encodeRefusals(taken)
 	if err == nil {
 		err = c.sink.append(ctx, recs)
 	}
@@ -133,4 +151,18 @@ func (c *Collector) appendRefusals(ctx context.Context) {
 		c.refusals.restore(taken)
 		c.log.Warn("appending refusal counts failed", "error", err)
 	}
+}
+
+func (c *Collector) encodeRefusals(taken map[refusalHour][]*aftertouchv1.Refusals) (recs []eventlog.Record, err error) {
+	for key, parts := range taken {
+		address := []byte(event.RefusalAddress(key.workspace, c.refusals.runID).Key())
+		for _, counts := range parts {
+			value, err := event.EncodeRefusals(counts)
+			if err != nil {
+				return nil, fmt.Errorf("encoding refusal counts: %w", err)
+			}
+			recs = append(recs, eventlog.Record{Key: address, Value: value})
+		}
+	}
+	return recs, nil
 }

@@ -122,30 +122,38 @@ func (w *world) fill(ctx context.Context) error {
 		_, err := w.store.CreateKey(ctx, "shop", k, secret, "test")
 		errs = append(errs, err)
 	}
-	_, err := w.store.CreateKey(ctx, "strict", &aftertouchv1.Key{KeyId: "strict", Version: 1, Kind: aftertouchv1.Key_web,
-		Scopes: []string{"collect"}, Origins: []string{"*"}}, strictKey, "test")
+	_, err := w.store.CreateKey(ctx, "strict", &aftertouchv1.Key{
+		KeyId: "strict", Version: 1, Kind: aftertouchv1.Key_web,
+		Scopes: []string{"collect"}, Origins: []string{"*"},
+	}, strictKey, "test")
 	errs = append(errs, err)
 	revoked := privacy.HashAPIKey(revokedKey)
 	write("shop", &aftertouchv1.RegistryRecord{KeyHash: revoked[:], Object: &aftertouchv1.RegistryRecord_Key{Key: &aftertouchv1.Key{
-		KeyId: "revoked", Version: 2, ReplacesVersion: 1, Kind: aftertouchv1.Key_secret, Scopes: []string{"collect"}, Revoked: true}}})
+		KeyId: "revoked", Version: 2, ReplacesVersion: 1, Kind: aftertouchv1.Key_secret, Scopes: []string{"collect"}, Revoked: true,
+	}}})
 	for _, ws := range []string{"shop", "other", "strict"} {
 		write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Campaign{Campaign: &aftertouchv1.Campaign{
-			CampaignId: "spring", Version: 1, Name: "Spring", Start: event.Time(day(1).UnixMilli()), End: event.Time(day(31).UnixMilli()), Currency: "EUR", TimeZone: "UTC"}}})
+			CampaignId: "spring", Version: 1, Name: "Spring", Start: event.Time(day(1).UnixMilli()), End: event.Time(day(31).UnixMilli()), Currency: "EUR", TimeZone: "UTC",
+		}}})
 		for _, creator := range []string{"anna", "ben"} {
 			write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Creator{Creator: &aftertouchv1.Creator{CreatorId: creator, Version: 1, Name: strings.ToUpper(creator), Kind: aftertouchv1.Creator_creator}}})
 			write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Agreement{Agreement: &aftertouchv1.Agreement{
 				AgreementId: "a-" + creator, Version: 1, CampaignId: "spring", CreatorId: creator, Relation: aftertouchv1.Agreement_paid,
-				Disclosure: &aftertouchv1.Disclosure{Required: true, Form: "#ad"}}}})
+				Disclosure: &aftertouchv1.Disclosure{Required: true, Form: "#ad"},
+			}}})
 			write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Placement{Placement: &aftertouchv1.Placement{PlacementId: "p-" + creator, Version: 1, AgreementId: "a-" + creator, Kind: aftertouchv1.Placement_post, Name: "Post"}}})
 			write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Link{Link: &aftertouchv1.Link{LinkId: ws + "-" + creator, Version: 1, AgreementId: "a-" + creator, PlacementId: "p-" + creator, TargetUrl: "https://shop.example/land?x=1#top"}}})
 			write(ws, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Code{Code: &aftertouchv1.Code{Code: strings.ToUpper(creator) + "10", Version: 1, AgreementId: "a-" + creator}}})
 		}
 	}
 	write("shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Agreement{Agreement: &aftertouchv1.Agreement{
-		AgreementId: "a-ben", Version: 2, ReplacesVersion: 1, CampaignId: "spring", CreatorId: "ben", EffectiveFrom: event.Time(day(14).UnixMilli())}}})
+		AgreementId: "a-ben", Version: 2, ReplacesVersion: 1, CampaignId: "spring", CreatorId: "ben", EffectiveFrom: event.Time(day(14).UnixMilli()),
+	}}})
 	for version, revoked := range []bool{false, true} {
-		write("shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Link{Link: &aftertouchv1.Link{LinkId: "gone", Version: uint32(version) + 1,
-			ReplacesVersion: uint32(version), AgreementId: "a-anna", TargetUrl: "https://shop.example/", Revoked: revoked}}})
+		write("shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Link{Link: &aftertouchv1.Link{
+			LinkId: "gone", Version: uint32(version) + 1,
+			ReplacesVersion: uint32(version), AgreementId: "a-anna", TargetUrl: "https://shop.example/", Revoked: revoked,
+		}}})
 	}
 	return errors.Join(errs...)
 }
@@ -206,8 +214,10 @@ func newRig(t testing.TB, change ...func(*Config)) *rig {
 	for _, f := range change {
 		f(&cfg)
 	}
-	r.collector, err = New(cfg, Deps{Registry: w.view, Log: r.log, Registerer: r.registry, Logger: quiet,
-		Clock: func() time.Time { return time.UnixMilli(r.clock.Load()) }})
+	r.collector, err = New(cfg, Deps{
+		Registry: w.view, Log: r.log, Registerer: r.registry, Logger: quiet,
+		Clock: func() time.Time { return time.UnixMilli(r.clock.Load()) },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,11 +46,8 @@ func (s *stamper) stamp(e *aftertouchv1.Event) *event.Refusal {
 		event.AddFlag(e.Stamps, event.FlagClampedTime)
 	}
 	// The corrected time replaces both clocks, so that correcting it again changes nothing.
-	if e.EventTime == nil {
-		e.EventTime = &s.eventTime
-	}
-	event.SetMillis(e.EventTime, at)
-	e.SentTime = nil
+	event.SetMillis(&s.eventTime, at)
+	e.EventTime, e.SentTime = &s.eventTime, nil
 	if refusal := s.resolve(e, at); refusal != nil {
 		return refusal
 	}

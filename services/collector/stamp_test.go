@@ -244,10 +244,14 @@ func TestReplayKeepsStampsAndFillsTheRest(t *testing.T) {
 	received := time.Date(2026, 3, 10, 8, 0, 0, 0, time.UTC)
 	e := r.stored(replayKey, "shop/v:rp1", `{"event_id":"rp1","visitor_id":"rp1","event_time":"2026-03-10T07:59:00Z","link":"shop-ben","visit":{},
 		"stamps":{"received_time":"2026-03-10T08:00:00Z","source":"browser","flags":["robot","odd_flag"],"country":"FR","device_class":"mobile","channel":"email","workspace_version":7,"registry_offset":"999999"}}`)
-	want := &aftertouchv1.Event{EventId: "rp1", VisitorId: "rp1", EventTime: event.Time(received.Add(-time.Minute).UnixMilli()), Link: "shop-ben", Placement: "p-ben",
+	want := &aftertouchv1.Event{
+		EventId: "rp1", VisitorId: "rp1", EventTime: event.Time(received.Add(-time.Minute).UnixMilli()), Link: "shop-ben", Placement: "p-ben",
 		Kind: &aftertouchv1.Event_Visit{Visit: &aftertouchv1.Visit{}},
-		Stamps: &aftertouchv1.Stamps{ReceivedTime: event.Time(received.UnixMilli()), Source: aftertouchv1.Stamps_browser, Flags: []string{"robot", "odd_flag"}, Country: "FR",
-			DeviceClass: "mobile", Channel: "email", WorkspaceVersion: 7, Terms: terms("ben", 1)}}
+		Stamps: &aftertouchv1.Stamps{
+			ReceivedTime: event.Time(received.UnixMilli()), Source: aftertouchv1.Stamps_browser, Flags: []string{"robot", "odd_flag"}, Country: "FR",
+			DeviceClass: "mobile", Channel: "email", WorkspaceVersion: 7, Terms: terms("ben", 1),
+		},
+	}
 	if diff := cmp.Diff(want, e, protocmp.Transform()); diff != "" {
 		t.Error(diff)
 	}
