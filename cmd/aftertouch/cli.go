@@ -11,8 +11,8 @@ import (
 // cli is the command line: settings that every command has, and the commands.
 type cli struct {
 	Config string              `help:"Configuration file, YAML or JSON; its keys are the names of the flags." placeholder:"FILE" once:""`
-	Check  bool                `help:"Validate the configuration, name every fault, and exit." once:""`
-	Dump   bool                `help:"Print the effective configuration and where each setting comes from, and exit." once:""`
+	Check  bool                `help:"Validate the configuration, name every fault, and exit." once:"" env:"-"`
+	Dump   bool                `help:"Print the effective configuration and where each setting comes from, and exit." once:"" env:"-"`
 	Log    telemetry.LogConfig `embed:"" prefix:"log-"`
 
 	All allCmd `cmd:"" help:"Run everything in one process, on embedded engines unless servers are named."`
