@@ -3,33 +3,64 @@ package store_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"syscall"
 	"testing"
 	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/aftertouch-io/aftertouch/internal/attribution"
 	"github.com/aftertouch-io/aftertouch/internal/event"
+	"github.com/aftertouch-io/aftertouch/internal/store"
 	"github.com/aftertouch-io/aftertouch/internal/store/storetest"
 )
 
 // BenchmarkInsertFacts writes batches of touches as a site sends them: 20 creators, 5 events a visitor, an hour of one day.
+// Partitions insert at the same time, as the attributor's do. The embedded engine's processor time counts.
 func BenchmarkInsertFacts(b *testing.B) {
-	for _, rows := range []int{10_000, 100_000} {
-		b.Run(fmt.Sprint(rows), func(b *testing.B) {
+	for _, c := range []struct{ partitions, rows int }{{1, 10_000}, {1, 100_000}, {4, 10_000}, {4, 100_000}} {
+		b.Run(fmt.Sprintf("partitions=%d/rows=%d", c.partitions, c.rows), func(b *testing.B) {
 			s := storetest.Open(b)
-			batch := storetest.Batch()
-			batch.Effects = &attribution.Effects{Facts: touches(rows)}
+			batches := make([]*store.Batch, c.partitions)
+			for i := range batches {
+				batches[i] = storetest.Batch()
+				batches[i].Partition = int32(i)
+				batches[i].Effects = &attribution.Effects{Facts: touches(c.rows)}
+			}
 			b.ReportAllocs()
+			cpu := processorTime(b)
 			for b.Loop() {
-				if err := s.Insert(b.Context(), batch); err != nil {
+				var all errgroup.Group
+				for _, batch := range batches {
+					all.Go(func() error { return s.Insert(b.Context(), batch) })
+				}
+				if err := all.Wait(); err != nil {
 					b.Fatal(err)
 				}
 			}
-			b.ReportMetric(float64(rows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+			report(b, c.partitions*c.rows, cpu)
 		})
 	}
+}
+
+// report prints rows per second of time and microseconds of all processors per row.
+func report(b *testing.B, rows int, cpu time.Duration) {
+	b.Helper()
+	n := float64(rows) * float64(b.N)
+	b.ReportMetric(n/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64((processorTime(b)-cpu).Microseconds())/n, "cpu-µs/row")
+}
+
+// processorTime is what the process, the engine in it included, has used of all processors.
+func processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // BenchmarkInsertJourneys writes journeys of ten touches of five creators, each to both tables.
@@ -44,12 +75,13 @@ func BenchmarkInsertJourneys(b *testing.B) {
 			storetest.Journey(fmt.Sprintf("order-%d", i), time.Duration(i)*time.Second, int64(i), creators...))
 	}
 	b.ReportAllocs()
+	cpu := processorTime(b)
 	for b.Loop() {
 		if err := s.Insert(b.Context(), batch); err != nil {
 			b.Fatal(err)
 		}
 	}
-	b.ReportMetric(rows*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	report(b, rows, cpu)
 }
 
 func touches(n int) []attribution.Fact {
