@@ -1,25 +1,20 @@
 package attributor
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/event"
-	"github.com/aftertouch-io/aftertouch/internal/eventlog"
 	"github.com/aftertouch-io/aftertouch/internal/state"
-	"github.com/aftertouch-io/aftertouch/internal/store"
 	"github.com/aftertouch-io/aftertouch/internal/store/storetest"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/segmentio/kafka-go"
 )
 
 // The benchmarks' state: 10 M touches of 500,000 people, 20 each on average by Zipf's law, one person with 10,000; over
@@ -101,79 +96,6 @@ func (c *crowd) purchase(i int) (event.Address, *aftertouchv1.Event) {
 	return event.OrderAddress(shop, "purchase", "", order), e
 }
 
-// machine is four partitions with their logs in memory.
-type machine struct {
-	partitions []*partition
-	balancer   kafka.Murmur2Balancer
-	mu         sync.Mutex
-	logs       [benchPartitions][]kafka.Message
-	next       [benchPartitions]int64
-	now        int64
-}
-
-// Append takes messages as the next batch's records.
-func (m *machine) Append(_ context.Context, recs []eventlog.Record) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, r := range recs {
-		id := m.balancer.Balance(kafka.Message{Key: r.Key}, 0, 1, 2, 3)
-		m.logs[id] = append(m.logs[id], kafka.Message{
-			Partition: id, Offset: m.next[id], Key: slices.Clone(r.Key), Value: slices.Clone(r.Value), Time: time.UnixMilli(m.now),
-		})
-		m.next[id]++
-	}
-	return nil
-}
-
-func (m *machine) add(b *testing.B, to event.Address, e *aftertouchv1.Event) {
-	value, err := event.EncodeEvent(e)
-	must(b, err)
-	must(b, m.Append(b.Context(), []eventlog.Record{{Key: []byte(to.Key()), Value: value}}))
-}
-
-// run applies everything that is in the logs, messages that follow from it included, and returns how many records.
-func (m *machine) run(b *testing.B) (n int) {
-	for {
-		var wg sync.WaitGroup
-		found := false
-		for i, p := range m.partitions {
-			m.mu.Lock()
-			msgs := m.logs[i]
-			m.logs[i] = nil
-			m.mu.Unlock()
-			if len(msgs) == 0 {
-				continue
-			}
-			found, n = true, n+len(msgs)
-			wg.Go(func() {
-				in := &input{}
-				for _, msg := range msgs {
-					in.add(msg, 1)
-				}
-				for done := 0; done < len(in.recs); {
-					var err error
-					if done, err = p.step(b.Context(), in, done); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		}
-		wg.Wait()
-		if !found || b.Failed() {
-			return n
-		}
-	}
-}
-
-type nowhere struct{ Log }
-
-func (nowhere) CommitOffset(context.Context, int64) error { return nil }
-
-type noSink struct{}
-
-func (noSink) Insert(context.Context, *store.Batch) error { return nil }
-
 // benchMachine opens the benchmarks' state, and makes it once: AFTERTOUCH_BENCH_DIR names a directory that keeps it.
 func benchMachine(b *testing.B, sink Sink) *machine {
 	b.Helper()
@@ -185,38 +107,21 @@ func benchMachine(b *testing.B, sink Sink) *machine {
 	dir, err := state.NewDir(cfg, quiet(), prometheus.NewRegistry())
 	must(b, err)
 	b.Cleanup(dir.Close)
-	m := &machine{balancer: kafka.Murmur2Balancer{Consistent: true}, now: begin}
-	acfg := Default()
-	deps := &Deps{Registry: newFakeRegistry(), Writer: m, Sink: sink, DeadLetters: &fakeLetters{}, Log: quiet(), Metrics: prometheus.NewRegistry(), Stores: StateDir(dir)}
-	a, err := New(acfg, *deps)
-	must(b, err)
-	full := true
-	for id := range benchPartitions {
-		st, err := deps.Stores.Open(1, int32(id))
-		if err != nil {
-			st, err = deps.Stores.Create(1, int32(id), state.Meta{EpochID: "bench"})
+	m := newMachine(b, benchPartitions, dir, newFakeRegistry(), sink)
+	for _, next := range m.next {
+		if next < benchTouches/benchPartitions*9/10 {
+			m.fill(b)
+			break
 		}
-		must(b, err)
-		p := &partition{
-			cfg: &acfg, deps: deps, epoch: eventlog.EpochInfo{Number: 1}, id: int32(id), src: nowhere{}, log: quiet(), metrics: a.metrics,
-			status: &status{}, state: st, clock: st.Meta().Clock, batch: st.NewBatch(0), newCore: a.newCore,
-		}
-		must(b, p.reload())
-		b.Cleanup(func() { must(b, p.batch.Close(), st.Close()) })
-		m.partitions, m.next[id] = append(m.partitions, p), st.Meta().Next
-		full = full && m.next[id] > benchTouches/benchPartitions*9/10
-	}
-	if !full {
-		m.fill(b)
 	}
 	return m
 }
 
 func (m *machine) fill(b *testing.B) {
 	c, began := newCrowd(1), time.Now()
-	sink := m.partitions[0].deps.Sink
-	m.partitions[0].deps.Sink = noSink{}
-	defer func() { m.partitions[0].deps.Sink = sink }()
+	sink := m.deps.Sink
+	m.deps.Sink = noSink{}
+	defer func() { m.deps.Sink = sink }()
 	n := 0
 	for _, next := range m.next {
 		n += int(next)
