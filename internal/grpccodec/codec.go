@@ -20,14 +20,11 @@ type Codec struct{}
 
 var _ encoding.CodecV2 = Codec{}
 
-// Reader is a request that decodes itself. Data is its own: nobody else uses or changes it afterwards.
-type Reader interface{ ReadMessage(data []byte) error }
+// Reader is a request that decodes itself. It frees data when it does not need it any more.
+type Reader interface{ ReadMessage(data mem.Buffer) error }
 
-// Writer is a response that encodes itself, in exactly SizeMessage bytes.
-type Writer interface {
-	SizeMessage() int
-	WriteMessage(b []byte) error
-}
+// Writer is a response that encodes itself. The bytes must not change afterwards.
+type Writer interface{ WriteMessage() ([]byte, error) }
 
 // ServerOption makes a server use the codec for all calls.
 func ServerOption() grpc.ServerOption { return grpc.ForceServerCodecV2(Codec{}) }
@@ -50,7 +47,11 @@ type vtMessage interface {
 func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	switch m := v.(type) {
 	case Writer:
-		return pooled(m.SizeMessage(), func(b []byte) error { return m.WriteMessage(b) })
+		b, err := m.WriteMessage()
+		if err != nil {
+			return nil, fmt.Errorf("encoding %T: %w", v, err)
+		}
+		return mem.BufferSlice{mem.SliceBuffer(b)}, nil
 	case vtMessage:
 		return pooled(m.SizeVT(), func(b []byte) error {
 			_, err := m.MarshalToSizedBufferVT(b)
@@ -89,7 +90,7 @@ func pooled(n int, fill func(b []byte) error) (mem.BufferSlice, error) {
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case Reader:
-		return m.ReadMessage(data.Materialize())
+		return m.ReadMessage(data.MaterializeToBuffer(mem.DefaultBufferPool()))
 	case vtMessage:
 		buf := data.MaterializeToBuffer(mem.DefaultBufferPool())
 		defer buf.Free()

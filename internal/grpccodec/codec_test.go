@@ -17,11 +17,13 @@ type self struct {
 	err  error
 }
 
-func (s *self) ReadMessage(data []byte) error { s.data = data; return s.err }
+func (s *self) ReadMessage(data mem.Buffer) error {
+	defer data.Free()
+	s.data = append([]byte(nil), data.ReadOnlyData()...)
+	return s.err
+}
 
-func (s *self) SizeMessage() int { return len(s.data) }
-
-func (s *self) WriteMessage(b []byte) error { copy(b, s.data); return s.err }
+func (s *self) WriteMessage() ([]byte, error) { return s.data, s.err }
 
 func marshal(t *testing.T, v any) mem.BufferSlice {
 	t.Helper()

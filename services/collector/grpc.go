@@ -3,7 +3,6 @@ package collector
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
@@ -11,6 +10,7 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/grpccodec"
 	"github.com/aftertouch-io/aftertouch/internal/registry"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -43,21 +43,34 @@ func unaryHandler(srv any, ctx context.Context, decode func(any) error, intercep
 	return interceptor(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: aftertouchv1.CollectorService_Collect_FullMethodName}, handle)
 }
 
-// request is a CollectRequest or CollectStreamRequest whose events are not decoded yet.
+// request is a CollectRequest or CollectStreamRequest whose events are not decoded yet. It can be read into again once it is
+// freed.
 type request struct {
+	buffer  mem.Buffer // nil once freed
 	size    int
-	events  [][]byte
+	events  [][]byte // parts of buffer
 	problem *problem
 }
 
 var _ grpccodec.Reader = (*request)(nil)
 
+// free gives the message's memory back: the events are not valid any more.
+func (r *request) free() {
+	if r.buffer != nil {
+		r.buffer.Free()
+		r.buffer = nil
+	}
+	clear(r.events)
+	r.events = r.events[:0]
+}
+
 // fieldEvents is the number of events in both requests, and of results in both responses.
 const fieldEvents = 1
 
 // ReadMessage splits the message. What is wrong with it is for the handler to answer.
-func (r *request) ReadMessage(data []byte) error {
-	r.size, r.events, r.problem = len(data), r.events[:0], nil
+func (r *request) ReadMessage(buffer mem.Buffer) error {
+	data := buffer.ReadOnlyData()
+	r.buffer, r.size, r.events, r.problem = buffer, len(data), r.events[:0], nil
 	if len(data) > event.MaxBatchBytes {
 		r.problem = &problem{event.BatchTooLarge, "a batch has at most 1 MiB"}
 	}
@@ -84,20 +97,31 @@ func (r *request) ReadMessage(data []byte) error {
 	return nil
 }
 
-// response is a CollectResponse or CollectStreamResponse.
-type response struct {
-	results []result
-	size    int
-}
+// response is an encoded CollectResponse or CollectStreamResponse.
+type response []byte
 
-var _ grpccodec.Writer = (*response)(nil)
+var _ grpccodec.Writer = response(nil)
 
-func newResponse(results []result) *response {
-	r := &response{results: append([]result(nil), results...)}
-	for i := range r.results {
-		r.size += protowire.SizeTag(fieldEvents) + protowire.SizeBytes(r.results[i].wireSize())
+// WriteMessage returns the encoding.
+func (r response) WriteMessage() ([]byte, error) { return r, nil }
+
+func newResponse(results []result) response {
+	size := 0
+	for i := range results {
+		size += protowire.SizeTag(fieldEvents) + protowire.SizeBytes(results[i].wireSize())
 	}
-	return r
+	out := make([]byte, 0, size)
+	for i := range results {
+		r := &results[i]
+		out = protowire.AppendTag(out, fieldEvents, protowire.BytesType)
+		out = protowire.AppendVarint(out, uint64(r.wireSize()))
+		out = appendString(out, fieldEventID, r.eventID)
+		out = protowire.AppendTag(out, fieldStatus, protowire.VarintType)
+		out = protowire.AppendVarint(out, uint64(r.status))
+		out = appendString(out, fieldReason, r.reason)
+		out = appendString(out, fieldDetail, r.detail)
+	}
+	return out
 }
 
 // Field numbers of CollectResult.
@@ -118,28 +142,6 @@ func (r *result) wireSize() int {
 	return size
 }
 
-// SizeMessage returns the encoded size.
-func (r *response) SizeMessage() int { return r.size }
-
-// WriteMessage encodes the response into b.
-func (r *response) WriteMessage(b []byte) error {
-	out := b[:0]
-	for i := range r.results {
-		x := &r.results[i]
-		out = protowire.AppendTag(out, fieldEvents, protowire.BytesType)
-		out = protowire.AppendVarint(out, uint64(x.wireSize()))
-		out = appendString(out, fieldEventID, x.eventID)
-		out = protowire.AppendTag(out, fieldStatus, protowire.VarintType)
-		out = protowire.AppendVarint(out, uint64(x.status))
-		out = appendString(out, fieldReason, x.reason)
-		out = appendString(out, fieldDetail, x.detail)
-	}
-	if len(out) != len(b) {
-		return fmt.Errorf("response has %d bytes, not %d", len(out), len(b))
-	}
-	return nil
-}
-
 func appendString(b []byte, field protowire.Number, s string) []byte {
 	if s == "" {
 		return b
@@ -154,9 +156,10 @@ func credentials(ctx context.Context) (key, origin string) {
 }
 
 // collect answers one batch.
-func (c *Collector) collect(ctx context.Context, in *request) (*response, error) {
+func (c *Collector) collect(ctx context.Context, in *request) (response, error) {
 	c.inFlight.add()
 	defer c.inFlight.done()
+	defer in.free()
 	key, origin := credentials(ctx)
 	from, k, p := c.admit(key, origin, len(in.events))
 	if p == nil {

@@ -31,20 +31,11 @@ func visitOf(visitor, id string) *aftertouchv1.Event {
 // rawRequest is a CollectRequest with the given encodings of events.
 type rawRequest struct{ events [][]byte }
 
-func (r *rawRequest) SizeMessage() int {
-	n := 0
-	for _, e := range r.events {
-		n += protowire.SizeTag(1) + protowire.SizeBytes(len(e))
-	}
-	return n
-}
-
-func (r *rawRequest) WriteMessage(b []byte) error {
-	b = b[:0]
+func (r *rawRequest) WriteMessage() (b []byte, err error) {
 	for _, e := range r.events {
 		b = protowire.AppendBytes(protowire.AppendTag(b, 1, protowire.BytesType), e)
 	}
-	return nil
+	return b, nil
 }
 
 func encoded(t testing.TB, e *aftertouchv1.Event) []byte {
@@ -165,9 +156,7 @@ func TestCollectRefusesWholeCalls(t *testing.T) {
 // brokenRequest is no protobuf message.
 type brokenRequest struct{}
 
-func (*brokenRequest) SizeMessage() int { return 3 }
-
-func (*brokenRequest) WriteMessage(b []byte) error { copy(b, "\x0a\xff\xff"); return nil }
+func (*brokenRequest) WriteMessage() ([]byte, error) { return []byte("\x0a\xff\xff"), nil }
 
 func TestStreamAnswersInOrderWithSeveralBatchesInFlight(t *testing.T) {
 	r := newRig(t)

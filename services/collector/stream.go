@@ -14,7 +14,7 @@ import (
 // answer is a batch of a stream on its way to its response.
 type answer struct {
 	ready    chan struct{} // closed when response is set
-	response *response
+	response response
 }
 
 // handleStream answers the batches of a stream in order, several of them in flight. A client that sends faster than the log
@@ -77,8 +77,10 @@ func (c *Collector) respond(stream grpc.ServerStream, answers <-chan *answer) er
 // receive reads batches and sets them going until the client has no more.
 func (c *Collector) receive(ctx context.Context, stream grpc.ServerStream, answers chan<- *answer) error {
 	key, origin := credentials(ctx)
+	in := new(request)
+	defer in.free()
 	for {
-		in := new(request)
+		in.free()
 		if err := stream.RecvMsg(in); err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -141,7 +143,7 @@ func waitLimit(ctx context.Context, l *rate.Limiter, n int) error {
 }
 
 // refuseAll answers a batch that is not taken as a whole; the stream goes on.
-func refuseAll(in *request) *response {
+func refuseAll(in *request) response {
 	results := make([]result, max(1, len(in.events)))
 	for i := range results {
 		results[i] = result{status: aftertouchv1.CollectResult_refused, reason: string(in.problem.reason), detail: in.problem.detail}
