@@ -5,6 +5,8 @@ import (
 	"io/fs"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/aftertouch-io/aftertouch/internal/attribution"
 )
 
 // UseBatches makes a store on an HTTP connection insert as over the native protocol.
@@ -41,3 +43,21 @@ func Statements(files fs.FS, opts MigrateOptions) ([]string, error) {
 
 // Embedded holds the migrations of this build.
 var Embedded = embedded
+
+// Sizes returns the estimated and the real size of the rows of facts and journeys as they are sent.
+func Sizes(e *attribution.Effects, key func(string) []byte) (estimated, sent int) {
+	b, id := newBuffers(), &identifier{key: key}
+	for i := range e.Facts {
+		b.facts.add(&e.Facts[i], id)
+	}
+	for i := range e.Journeys {
+		b.journeys.add(&e.Journeys[i], id)
+	}
+	for _, t := range []*table{&b.facts.table, &b.journeys.table} {
+		for _, part := range t.block(t.sent()) {
+			sent += len(part)
+		}
+		estimated += t.bytes
+	}
+	return estimated, sent
+}
