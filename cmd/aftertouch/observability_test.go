@@ -34,7 +34,11 @@ func described(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close()
+	t.Cleanup(func() {
+		if err := e.close(); err != nil {
+			t.Error(err)
+		}
+	})
 	descs := make(chan *prometheus.Desc, 1000)
 	err = c.start(s, p, e, master)
 	s.metrics.Describe(descs)

@@ -211,8 +211,10 @@ func (v *vector) run(t *testing.T) (credit [NumModels]map[string]int64, influenc
 
 // testUnattributedIsReported: person p1 has a touch and a conversion, p2 a conversion alone.
 func testUnattributedIsReported(t *testing.T) {
-	v := vector{WindowDays: 4, HalfLifeDays: 1, Touches: [][2]string{{"a", "2023-01-09T12:00:00Z"}},
-		Conversions: [][2]any{{"2023-01-10T12:00:00Z", 100.0}, {"2023-01-10T12:00:00Z", 100.0}}}
+	v := vector{
+		WindowDays: 4, HalfLifeDays: 1, Touches: [][2]string{{"a", "2023-01-09T12:00:00Z"}},
+		Conversions: [][2]any{{"2023-01-10T12:00:00Z", 100.0}, {"2023-01-10T12:00:00Z", 100.0}},
+	}
 	events := v.events(t)
 	events[2].event.VisitorId = "p2"
 	s := newSimulation(t, 1, &simLog{make([][]logRecord, 1)}, v.terms())
@@ -229,7 +231,9 @@ func testUnattributedIsReported(t *testing.T) {
 // testHalfHourIsOneTouch: three page views in one half hour on one link, and one on another, share evenly.
 func testHalfHourIsOneTouch(t *testing.T) {
 	v := vector{WindowDays: 4, HalfLifeDays: 1, Touches: [][2]string{
-		{"browsed", "2023-01-09T12:00:00Z"}, {"browsed", "2023-01-09T12:05:00Z"}, {"browsed", "2023-01-09T12:10:00Z"},
+		{"browsed", "2023-01-09T12:00:00Z"},
+		{"browsed", "2023-01-09T12:05:00Z"},
+		{"browsed", "2023-01-09T12:10:00Z"},
 		{"bounced", "2023-01-09T12:15:00Z"},
 	}, Conversions: [][2]any{{"2023-01-10T12:00:00Z", 100.0}}}
 	credit, _, _, _ := v.run(t)

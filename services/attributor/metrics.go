@@ -86,8 +86,11 @@ func (m *metrics) count(partition string, in *input, i, j int, e *attribution.Ef
 		kind string
 		n    int
 	}{
-		{"facts", len(e.Facts)}, {"journeys", len(e.Journeys)}, {"identities", len(e.Identities)},
-		{"refusals", len(e.Refusals)}, {"messages", len(e.Messages)},
+		{"facts", len(e.Facts)},
+		{"journeys", len(e.Journeys)},
+		{"identities", len(e.Identities)},
+		{"refusals", len(e.Refusals)},
+		{"messages", len(e.Messages)},
 	} {
 		m.out.WithLabelValues(partition, k.kind).Add(float64(k.n))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"slices"
@@ -333,7 +332,7 @@ func (s *site) counter(t testing.TB, name, label, value string) float64 {
 	return total
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 func must(t testing.TB, errs ...error) {
 	t.Helper()

@@ -52,8 +52,15 @@ func performanceSheet(m *aftertouchv1.PerformanceResponse) *sheet {
 		s.columns = append(s.columns, column{name: d, detail: !slices.Contains(by, d)})
 	}
 	for _, c := range []column{
-		{name: "impressions"}, {name: "viewable"}, {name: "engagements"}, {name: "visits"}, {name: "clicks"}, {name: "exposed"},
-		{name: "acted"}, {name: "invalid", detail: true}, {name: "time_to_convert_p50_s"},
+		{name: "impressions"},
+		{name: "viewable"},
+		{name: "engagements"},
+		{name: "visits"},
+		{name: "clicks"},
+		{name: "exposed"},
+		{name: "acted"},
+		{name: "invalid", detail: true},
+		{name: "time_to_convert_p50_s"},
 	} {
 		c.number = true
 		s.columns = append(s.columns, c)
@@ -119,11 +126,22 @@ func exposureSheet(m *aftertouchv1.ExposureResponse) *sheet {
 	s := &sheet{title: title("exposure", m.GetParameters()) + ", within " + m.GetParameters().GetWithin(), totals: m.GetTotals()}
 	by := m.GetParameters().GetBy()
 	s.columns = []column{
-		{name: "campaign", detail: !slices.Contains(by, "campaign")}, {name: "creator", detail: !slices.Contains(by, "creator")}, {name: "action"},
-		{name: "exposed", number: true}, {name: "clicked", number: true}, {name: "acted", number: true}, {name: "after", number: true},
-		{name: "before", number: true}, {name: "none", number: true}, {name: "window_open", number: true}, {name: "unexposed_acted", number: true},
-		{name: "acted_rate", number: true}, {name: "acted_rate_low", number: true}, {name: "acted_rate_high", number: true},
-		{name: "exact", detail: true}, {name: "label", detail: true},
+		{name: "campaign", detail: !slices.Contains(by, "campaign")},
+		{name: "creator", detail: !slices.Contains(by, "creator")},
+		{name: "action"},
+		{name: "exposed", number: true},
+		{name: "clicked", number: true},
+		{name: "acted", number: true},
+		{name: "after", number: true},
+		{name: "before", number: true},
+		{name: "none", number: true},
+		{name: "window_open", number: true},
+		{name: "unexposed_acted", number: true},
+		{name: "acted_rate", number: true},
+		{name: "acted_rate_low", number: true},
+		{name: "acted_rate_high", number: true},
+		{name: "exact", detail: true},
+		{name: "label", detail: true},
 	}
 	for _, r := range m.GetRows() {
 		rate := func(v float64) string { return strconv.FormatFloat(v, 'f', 6, 64) }
@@ -144,10 +162,20 @@ func exposureSheet(m *aftertouchv1.ExposureResponse) *sheet {
 func conversionsSheet(m *aftertouchv1.ConversionsResponse) *sheet {
 	s := &sheet{title: title("conversions", m.GetParameters()), totals: m.GetTotals()}
 	s.columns = []column{
-		{name: "time"}, {name: "action"}, {name: "order_id"}, {name: "order_scope", detail: true}, {name: "event_id", detail: true},
-		{name: "value_minor", number: true}, {name: "currency"}, {name: "status"}, {name: "reason"},
-		{name: "touches", number: true}, {name: "eligible_touches", number: true}, {name: "records", number: true, detail: true},
-		{name: "flags"}, {name: "credits"},
+		{name: "time"},
+		{name: "action"},
+		{name: "order_id"},
+		{name: "order_scope", detail: true},
+		{name: "event_id", detail: true},
+		{name: "value_minor", number: true},
+		{name: "currency"},
+		{name: "status"},
+		{name: "reason"},
+		{name: "touches", number: true},
+		{name: "eligible_touches", number: true},
+		{name: "records", number: true, detail: true},
+		{name: "flags"},
+		{name: "credits"},
 	}
 	model := cmp.Or(m.GetParameters().GetModel(), "last_touch")
 	for _, r := range m.GetRows() {
@@ -175,9 +203,18 @@ func receiptSheet(m *aftertouchv1.ReceiptResponse) *sheet {
 		totals: m.GetTotals(),
 	}
 	s.columns = []column{
-		{name: "time"}, {name: "kind"}, {name: "creator"}, {name: "campaign"}, {name: "agreement", detail: true},
-		{name: "agreement_version", number: true, detail: true}, {name: "link"}, {name: "placement"}, {name: "event_id", detail: true},
-		{name: "eligible"}, {name: "reason"}, {name: "age_s", number: true},
+		{name: "time"},
+		{name: "kind"},
+		{name: "creator"},
+		{name: "campaign"},
+		{name: "agreement", detail: true},
+		{name: "agreement_version", number: true, detail: true},
+		{name: "link"},
+		{name: "placement"},
+		{name: "event_id", detail: true},
+		{name: "eligible"},
+		{name: "reason"},
+		{name: "age_s", number: true},
 	}
 	models := []string{"first_touch", "last_touch", "linear", "position_based", "time_decay"}
 	for _, model := range models {
@@ -214,8 +251,11 @@ func healthSheet(m *aftertouchv1.HealthResponse) *sheet {
 		s.rows = append(s.rows, []string{r.GetOutcome(), r.GetKind(), r.GetReason(), number(r.GetGross()), number(r.GetNet())})
 	}
 	partitions := &sheet{title: "partitions", columns: []column{
-		{name: "partition", number: true}, {name: "next_offset", number: true}, {name: "applied_time"},
-		{name: "lag_records", number: true}, {name: "lag_ms", number: true},
+		{name: "partition", number: true},
+		{name: "next_offset", number: true},
+		{name: "applied_time"},
+		{name: "lag_records", number: true},
+		{name: "lag_ms", number: true},
 	}}
 	for _, p := range m.GetPartitions() {
 		lag := "unknown"
