@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -23,6 +24,8 @@ type Config struct {
 	MaxConns int
 	// Quorum makes inserts wait until a majority of the replicas has them. For replicated tables. Default false.
 	Quorum bool
+	// Wrap is put around the connections; nil leaves them as they are. Tests watch statements with it.
+	Wrap func(driver.Conn) driver.Conn
 	// Logger receives what is worth knowing; nil discards it.
 	Logger *slog.Logger
 	// Registerer receives the metrics; nil registers none.

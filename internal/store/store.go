@@ -47,6 +47,9 @@ func Open(ctx context.Context, dsn string, cfg Config) (*Store, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("connecting to ClickHouse: %w", err)
 	}
+	if cfg.Wrap != nil {
+		conn = cfg.Wrap(conn)
+	}
 	s := &Store{
 		conn: conn, options: options, cfg: cfg, log: cfg.Logger, native: options.Protocol == clickhouse.Native,
 		settings: insertSettings(cfg), buffers: make(chan *buffers, keptBuffers), metrics: newMetrics(cfg.Registerer),

@@ -101,7 +101,7 @@ PARTITION BY log_day
 ORDER BY (workspace, entity_hash, event_hash)
 SETTINGS {{.Durable}};
 
--- fact_changes: versions of facts that were replaced, for reports as of an earlier time.
+-- fact_changes: versions of facts that were replaced, for reports as of an earlier time. Nothing writes it yet.
 CREATE TABLE IF NOT EXISTS fact_changes {{.OnCluster}} AS facts
 ENGINE = {{.Replacing "version"}}
 PARTITION BY log_day

@@ -13,14 +13,27 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/store"
 )
 
-// Open returns a store on a new, migrated database, which is dropped when the test ends.
+// Open returns a store on a new, migrated database, which is dropped when the test ends. In a test every query is explained
+// before it runs for the first time.
 func Open(t testing.TB) *store.Store {
 	t.Helper()
-	s := OpenEmpty(t, store.Default())
+	s, _ := OpenRecorded(t)
+	return s
+}
+
+// OpenRecorded is Open, and returns what records the statements.
+func OpenRecorded(t testing.TB) (*store.Store, *Recorder) {
+	t.Helper()
+	r := &Recorder{t: t, seen: map[string]bool{}}
+	cfg := store.Default()
+	if _, ok := t.(*testing.T); ok {
+		cfg.Wrap = r.wrap
+	}
+	s := OpenEmpty(t, cfg)
 	if err := s.Migrate(Context(t), store.MigrateOptions{}); err != nil {
 		t.Fatalf("migrating: %v", err)
 	}
-	return s
+	return s, r
 }
 
 // OpenEmpty returns a store on a new database without tables.
