@@ -228,8 +228,14 @@ func TestTotalsAddUp(t *testing.T) {
 		}
 		unfiltered := map[string]*aftertouchv1.PerformanceResponse{}
 		for _, p := range []*aftertouchv1.Parameters{
-			{}, {Creator: "ann"}, {Campaign: "summer", Creator: "bob"}, {Basis: "touch"}, {Basis: "touch", Creator: "ann", Model: "linear"},
-			{By: []string{"day", "link"}, Model: "time_decay", Campaign: "spring"}, {Limit: 2}, {Limit: 1, Basis: "touch"},
+			{},
+			{Creator: "ann"},
+			{Campaign: "summer", Creator: "bob"},
+			{Basis: "touch"},
+			{Basis: "touch", Creator: "ann", Model: "linear"},
+			{By: []string{"day", "link"}, Model: "time_decay", Campaign: "spring"},
+			{Limit: 2},
+			{Limit: 1, Basis: "touch"},
 			{From: "2026-04-10T03:07:11Z", To: "2026-04-20T23:59:59.5Z", Action: "signup"},
 			{From: "2026-04-10T03:07:11Z", To: "2026-04-20T23:59:59.5Z", Basis: "touch"},
 			{Tz: "Asia/Kolkata", From: "2026-04-10", To: "2026-04-20", By: []string{"day"}},
