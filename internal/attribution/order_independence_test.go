@@ -30,10 +30,11 @@ func TestFinalRowsAreTheSameInAnyOrderOfArrival(t *testing.T) {
 				rng := rand.New(rand.NewPCG(seed, uint64(run)))
 				s := newSimulation(t, seed*10+uint64(run), &simLog{make([][]logRecord, 1+run)}, simTerms())
 				s.maxBatch = 1 + rng.IntN(20)
-				s.crashes = run%2 == 1
+				s.crashes, s.repeats = run%2 == 1, run > 0
 				s.cacheBytes = rng.IntN(2) * 1 << 30
 				rng.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 				s.run(events)
+				s.checkState()
 				got := s.tables.final()
 				if run == 0 {
 					want = got
