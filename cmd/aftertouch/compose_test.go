@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"go.yaml.in/yaml/v3"
@@ -15,6 +16,7 @@ type composeFile struct {
 		Image       string
 		Command     []string
 		Environment map[string]string
+		Grace       string `yaml:"stop_grace_period"`
 	}
 }
 
@@ -79,4 +81,26 @@ func flagsOf(parser *kong.Kong, command string) []*kong.Flag {
 		}
 	}
 	return nil
+}
+
+// TestComposeGivesServicesTimeToDrain compares the container's patience with the process's.
+func TestComposeGivesServicesTimeToDrain(t *testing.T) {
+	checked := 0
+	for name, service := range readCompose(t).Services {
+		budget, found := service.Environment["AFTERTOUCH_DRAIN_TIMEOUT"]
+		if !found {
+			continue
+		}
+		checked++
+		drain, err := time.ParseDuration(budget)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if grace, err := time.ParseDuration(service.Grace); err != nil || grace <= drain {
+			t.Errorf("service %s has %s to stop (%v) and is killed after %q", name, drain, err, service.Grace)
+		}
+	}
+	if checked != 3 {
+		t.Errorf("checked %d services, want collector, attributor and query", checked)
+	}
 }
