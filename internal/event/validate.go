@@ -149,6 +149,9 @@ func normalizeConversion(c *aftertouchv1.Conversion) *Refusal {
 		if item.GetValueMinor() < 0 {
 			return refuse(NegativeValue, "items.value_minor is negative; send a refund as an adjustment")
 		}
+		if item.GetValueMinor() > MaxValueMinor {
+			return refuse(Malformed, "items.value_minor is over %d; it is in minor units of the currency", int64(MaxValueMinor))
+		}
 		if len(item.GetItemId()) > maxIDLength || !utf8.ValidString(item.GetItemId()) {
 			return refuse(Malformed, "items.item_id is UTF-8 of at most %d bytes", maxIDLength)
 		}

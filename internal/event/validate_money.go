@@ -38,10 +38,17 @@ func IsCurrency(code string) bool {
 	return knownCurrencies[currencyIndex(code)]
 }
 
+// MaxValueMinor is the largest value of a conversion or item, in minor units: more than anybody pays in any currency, and so
+// little that thousands of them add up without leaving 64 bits. Web keys are public, and one value must not spoil all sums.
+const MaxValueMinor = 1_000_000_000_000_000
+
 // checkMoney returns the currency upper-cased.
 func checkMoney(valueMinor int64, currency string) (string, *Refusal) {
 	if valueMinor < 0 {
 		return "", refuse(NegativeValue, "value_minor is negative; send a refund as an adjustment")
+	}
+	if valueMinor > MaxValueMinor {
+		return "", refuse(Malformed, "value_minor is over %d; it is in minor units of the currency", int64(MaxValueMinor))
 	}
 	if currency == "" {
 		if valueMinor != 0 {

@@ -84,6 +84,10 @@ func TestNormalizeRefuses(t *testing.T) {
 		{"shortest phone", id("user_key", "+12345678"), PhoneInUserKey},
 		{"negative", purchase(func(c *aftertouchv1.Conversion) { c.ValueMinor = -1 }), NegativeValue},
 		{"negative item", purchase(func(c *aftertouchv1.Conversion) { c.Items = []*aftertouchv1.Item{{ValueMinor: -1}} }), NegativeValue},
+		{"more than can be added up", purchase(func(c *aftertouchv1.Conversion) { c.ValueMinor = MaxValueMinor + 1 }), Malformed},
+		{"item of more than can be added up", purchase(func(c *aftertouchv1.Conversion) {
+			c.Items = []*aftertouchv1.Item{{ValueMinor: MaxValueMinor + 1}}
+		}), Malformed},
 		{"no currency", purchase(func(c *aftertouchv1.Conversion) { c.Currency = "" }), MissingCurrency},
 		{"unknown currency", purchase(func(c *aftertouchv1.Conversion) { c.Currency = "ABC" }), UnknownCurrency},
 		{"currency of four", purchase(func(c *aftertouchv1.Conversion) { c.Currency = "EURO" }), UnknownCurrency},
@@ -142,6 +146,9 @@ func TestNormalizeBringsConversionsIntoStoredForm(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"ANNA10", "ÜBER10", "BEN5"}, e.GetConversion().PromoCodes); diff != "" {
 		t.Error(diff)
+	}
+	if _, refusal := Normalize(purchase(func(c *aftertouchv1.Conversion) { c.ValueMinor = MaxValueMinor })); refusal != nil {
+		t.Errorf("the largest value: %v", refusal)
 	}
 	free := purchase(func(c *aftertouchv1.Conversion) { c.ValueMinor, c.Currency = 0, "" })
 	if _, refusal := Normalize(free); refusal != nil {
