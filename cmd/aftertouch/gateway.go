@@ -25,6 +25,7 @@ func newGateway(ctx context.Context, reg prometheus.Registerer, registry afterto
 	mux := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, apijson.NewMarshaler(func(n int) { unknown.Add(float64(n)) })),
 		runtime.WithErrorHandler(apijson.HandleError),
+		runtime.WithRoutingErrorHandler(apijson.HandleRouting),
 	)
 	if err := aftertouchv1.RegisterRegistryServiceHandlerServer(ctx, mux, registry); err != nil {
 		return nil, fmt.Errorf("mapping the registry to HTTP: %w", err)

@@ -225,6 +225,19 @@ func TestHandleErrorKeepsTheReason(t *testing.T) {
 	}
 }
 
+func TestHandleRoutingSaysWhatIsWrong(t *testing.T) {
+	for code, reason := range map[int]string{
+		http.StatusNotFound: "not_found", http.StatusMethodNotAllowed: "method_not_allowed", http.StatusBadRequest: "invalid_argument",
+	} {
+		w := httptest.NewRecorder()
+		HandleRouting(t.Context(), nil, nil, w, httptest.NewRequestWithContext(t.Context(), http.MethodDelete, "/v1/creators/ana", nil), code)
+		var got Error
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Reason != reason || got.Detail == "" || w.Code != code {
+			t.Errorf("%d: got %d %+v (%v), want reason %s", code, w.Code, got, err, reason)
+		}
+	}
+}
+
 func FuzzUnmarshalEvent(f *testing.F) {
 	f.Add([]byte(`{"event_id":"e1","x":1,"conversion":{"value_minor":1e3,"items":[{"quantity":"5"}]}}`))
 	f.Add([]byte(`{"properties":{"a":"b"},"eventTime":1.5,"stamps":{"terms":{}},"y":null}`))

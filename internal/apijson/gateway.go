@@ -152,3 +152,17 @@ func HandleError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w 
 	}
 	WriteError(w, code, ErrorOf(err))
 }
+
+// HandleRouting answers a call that no method is for. It is a [runtime.RoutingErrorHandlerFunc]; the gateway's own answers
+// 501 to a wrong method, which callers take for a failure that passes.
+func HandleRouting(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, code int) {
+	e := Error{Reason: "not_found", Detail: "there is nothing at this path; /openapi.json lists what there is"}
+	switch code {
+	case http.StatusNotFound:
+	case http.StatusMethodNotAllowed:
+		e = Error{Reason: "method_not_allowed", Detail: "this path does not take " + r.Method + "; /openapi.json lists what it takes"}
+	default:
+		e = Error{Reason: "invalid_argument", Detail: http.StatusText(code)}
+	}
+	WriteError(w, code, e)
+}

@@ -28,7 +28,9 @@ func (c *Collector) handlePixel(w http.ResponseWriter, r *http.Request) {
 	c.inFlight.add()
 	defer c.inFlight.done()
 	h := w.Header()
-	h["Aftertouch-Status"] = []string{c.takePixel(r)}
+	if r.Method != http.MethodHead { // who only asks whether the image is there has seen nothing
+		h["Aftertouch-Status"] = []string{c.takePixel(r)}
+	}
 	h["Content-Type"] = gifType
 	h["Cache-Control"] = noStore
 	h["Content-Length"] = gifLength
@@ -147,6 +149,11 @@ func (c *Collector) commitSingle(b *batch, release func(), impatient <-chan time
 func (c *Collector) handlePostback(w http.ResponseWriter, r *http.Request) {
 	c.inFlight.add()
 	defer c.inFlight.done()
+	if r.Method == http.MethodHead { // it must change nothing, and its answer would say nothing
+		w.Header().Set("Allow", "GET, POST")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, event.MaxEventBytes)
 	var key *registry.Key
 	p := &problem{event.Malformed, "the parameters cannot be read"}

@@ -106,6 +106,22 @@ func TestPixelIsServedWhateverHappens(t *testing.T) {
 	}
 }
 
+func TestHeadTakesNoEvent(t *testing.T) {
+	r := newRig(t)
+	for path, want := range map[string]int{"/v1/pixel.gif?placement=p-anna&visitor_id=px1": http.StatusOK, "/v1/postback?action=purchase&order_id=pb-1": http.StatusMethodNotAllowed} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, r.http.URL+path+"&key="+webKey, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, _, h := r.do(req); status != want || h.Get("Aftertouch-Status") != "" {
+			t.Errorf("HEAD %s: %d %v, want %d", path, status, h, want)
+		}
+	}
+	if n := len(r.logged()); n != 0 {
+		t.Errorf("HEAD wrote %d records", n)
+	}
+}
+
 func TestPostback(t *testing.T) {
 	r := newRig(t)
 	status, answer, _ := r.get("/v1/postback?key=" + secretKey + "&action=purchase&order_id=pb-1&value_minor=100&currency=EUR")

@@ -28,6 +28,7 @@ func (s *Service) RegisterHTTP(mux *http.ServeMux) error {
 	gateway := runtime.NewServeMux(
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, apijson.NewMarshaler(nil)),
 		runtime.WithErrorHandler(apijson.HandleError),
+		runtime.WithRoutingErrorHandler(apijson.HandleRouting),
 	)
 	if err := aftertouchv1.RegisterQueryServiceHandlerServer(context.Background(), gateway, s); err != nil { // it starts nothing
 		return fmt.Errorf("registering reports: %w", err)
@@ -40,6 +41,10 @@ func (s *Service) RegisterHTTP(mux *http.ServeMux) error {
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
+		if name := unknownParameter(r.URL.Query()); name != "" {
+			apijson.HandleError(r.Context(), nil, nil, w, r, badParameter(name, "is no parameter of reports; /openapi.json lists them"))
+			return
+		}
 		if r.URL.Query().Get("format") == render.CSV {
 			s.serveCSV(w, r, run)
 			return
@@ -47,6 +52,21 @@ func (s *Service) RegisterHTTP(mux *http.ServeMux) error {
 		gateway.ServeHTTP(w, r)
 	})
 	return nil
+}
+
+// unknownParameter returns a name that is no parameter of any report, "" when there is none. A misspelt filter that is
+// ignored would answer with figures of something else.
+func unknownParameter(values url.Values) string {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		known := slices.ContainsFunc([]proto.Message{&aftertouchv1.Parameters{}, &aftertouchv1.ReceiptRequest{}}, func(m proto.Message) bool {
+			fields := m.ProtoReflect().Descriptor().Fields()
+			return fields.ByTextName(name) != nil || fields.ByJSONName(name) != nil
+		})
+		if !known {
+			return name
+		}
+	}
+	return ""
 }
 
 // call runs one report for the parameters of an address.
