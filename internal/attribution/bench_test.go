@@ -148,3 +148,36 @@ func benchRecord(b *testing.B, rng *rand.Rand, n, person int) event.Record {
 	rec.Timestamp = event.Millis(at)
 	return rec
 }
+
+// BenchmarkImpression applies impressions to people who are in memory and have about 20 touches.
+func BenchmarkImpression(b *testing.B) {
+	core, err := NewPartition(newMemStore(), simTerms(), Default())
+	if err != nil {
+		b.Fatal(err)
+	}
+	bench := &benchLog{core: core, store: newMemStore()}
+	rng := rand.New(rand.NewPCG(1, 1))
+	const people = 500
+	records := make([]event.Record, 0, 25*people)
+	for n := 0; len(records) < cap(records); n++ {
+		rec := benchRecord(b, rng, n, n%people)
+		if rec.Event.GetImpression() != nil {
+			records = append(records, rec)
+		}
+	}
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if i == len(records) {
+			b.StopTimer()
+			if core, err = NewPartition(newMemStore(), simTerms(), Default()); err != nil {
+				b.Fatal(err)
+			}
+			bench.core, i = core, 0
+			bench.out.Reset()
+			b.StartTimer()
+		}
+		bench.apply(b, &records[i])
+		i++
+	}
+}

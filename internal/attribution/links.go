@@ -63,13 +63,17 @@ func (v *person) stateChanges(p *Partition) {
 			p.change(v, func(b []byte) []byte { return appendStated(b, o) })
 			v.garbage += len(o.id) + 8
 		}
-		v.step.statements = append(v.step.statements, statementChange{forwarded: v.statement(o)})
+		v.step.statements = append(v.step.statements, statementChange{forwarded: v.statement(p, o)})
 	}
 }
 
-// statement returns what linked entities are told of an own touch.
-func (v *person) statement(o *ownTouch) *aftertouchv1.ForwardedTouch {
-	f := &aftertouchv1.ForwardedTouch{Holder: v.local, Position: positionProto(o.stated)}
+// statement returns what linked entities are told of an own touch. The message itself names this person as the holder,
+// and the position when it is that of the present record.
+func (v *person) statement(p *Partition, o *ownTouch) *aftertouchv1.ForwardedTouch {
+	f := &aftertouchv1.ForwardedTouch{}
+	if o.stated != p.rec.Position {
+		f.Position = positionProto(o.stated)
+	}
 	if !o.told() {
 		f.Withdrawn, f.Touch = true, &aftertouchv1.Touch{Entity: o.entity, EventId: o.id}
 		return f
@@ -84,7 +88,7 @@ func (v *person) allStatements(p *Partition) []statementChange {
 	var all []statementChange
 	for _, o := range v.own {
 		if o.told() {
-			all = append(all, statementChange{forwarded: v.statement(o)})
+			all = append(all, statementChange{forwarded: v.statement(p, o)})
 		}
 	}
 	for _, g := range v.given {
