@@ -38,8 +38,8 @@ demo: engine build ## Start everything on embedded engines and drive a campaign 
 	bin/aftertouch demo
 
 .PHONY: bench
-bench: engine build ## Measure throughput, latency and freshness on this machine.
-	go test -run '^$$' -bench . -benchmem $(TESTFLAGS) $(PACKAGES)
+bench: engine ## Measure throughput, latency and freshness on this machine; BENCH=name picks, micro=1 adds single packages.
+	@bash scripts/bench.sh
 
 .PHONY: lint
 lint: lint-go lint-api ## Run all linters.
