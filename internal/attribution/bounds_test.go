@@ -239,6 +239,26 @@ func TestRefusalsBecomeRows(t *testing.T) {
 	}
 }
 
+// A page that gives every conversion the same order id must not make each cost more than the last.
+func TestOneOrderIDForEverythingStaysCheap(t *testing.T) {
+	r := newRig(t)
+	start := time.Now()
+	messages := 0
+	for i := range 20_000 {
+		out := r.line(scriptNow, fmt.Sprintf("purchase v%d 0 order=1 user=u%d id=p%d value=%d", i, i, i, i))
+		messages += len(out.Messages)
+		if i%2000 == 0 {
+			r.commit()
+		}
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("20,000 conversions with one order id took %s", took)
+	}
+	if messages > 70_000 {
+		t.Errorf("%d messages for 20,000 records of one order", messages)
+	}
+}
+
 // A person may send any number of touches in an hour; what one more costs must not grow with them.
 func TestAFloodOfOnePersonStaysCheap(t *testing.T) {
 	for _, line := range []string{

@@ -9,9 +9,34 @@ import (
 )
 
 // keepPayload keeps the record's payload, from which the fact can be written again.
-func (p *Partition) keepPayload(v *person, eventID string, logDay uint16) {
-	p.change(v, func(b []byte) []byte { return b })
-	v.payloads = append(v.payloads, payload{eventID: eventID, logDay: logDay, payload: p.rec.Payload})
+func (p *Partition) keepPayload(e entity, eventID string, logDay uint16) {
+	p.change(e, func(b []byte) []byte { return b })
+	s := e.base()
+	s.payloads = append(s.payloads, payload{eventID: eventID, logDay: logDay, payload: p.rec.Payload})
+}
+
+// keptEvent returns the event that was kept under the id: since the last Commit, or in the store.
+func (p *Partition) keptEvent(s *entityState, eventID string, logDay uint16) (*aftertouchv1.Event, error) {
+	var kept []byte
+	for i := len(s.payloads) - 1; i >= 0 && kept == nil; i-- {
+		if k := &s.payloads[i]; k.eventID == eventID && k.logDay == logDay {
+			kept = k.payload
+		}
+	}
+	if kept == nil {
+		var err error
+		if kept, err = p.store.Event(s.addr, eventID, logDay); err != nil {
+			return nil, err
+		}
+	}
+	if kept == nil {
+		return nil, fmt.Errorf("%w: no payload of event %s", errCorrupt, eventID)
+	}
+	e := &aftertouchv1.Event{}
+	if err := e.UnmarshalVT(kept); err != nil {
+		return nil, fmt.Errorf("%w: payload of event %s: %w", errCorrupt, eventID, err)
+	}
+	return e, nil
 }
 
 // writeFacts writes the row of each event of the step that is new or another one now.
@@ -59,46 +84,32 @@ func (v *person) eventOf(p *Partition, c *touchChange) (*aftertouchv1.Event, err
 	if c.isNew || c.content || p.rec.Event != nil && p.rec.Event.EventId == o.id && p.rec.PayloadHash == o.hash {
 		return p.rec.Event, nil
 	}
-	kept, err := v.payloadOf(p, o)
-	if err != nil {
-		return nil, err
-	}
-	e := &aftertouchv1.Event{}
-	if kept == nil {
-		return nil, fmt.Errorf("%w: no payload", errCorrupt)
-	}
-	if err := e.UnmarshalVT(kept); err != nil {
-		return nil, fmt.Errorf("%w: %w", errCorrupt, err)
-	}
-	return e, nil
-}
-
-func (v *person) payloadOf(p *Partition, o *ownTouch) ([]byte, error) {
-	for i := len(v.payloads) - 1; i >= 0; i-- {
-		if k := &v.payloads[i]; k.eventID == o.id && k.logDay == o.logDay {
-			return k.payload, nil
-		}
-	}
-	return p.store.Event(v.addr, o.id, o.logDay)
+	return p.keptEvent(&v.entityState, o.id, o.logDay)
 }
 
 // factFlags returns the stamped flags and those that the core decides, sorted.
 func (v *person) factFlags(o *ownTouch, e *aftertouchv1.Event) []string {
-	flags := e.GetStamps().GetFlags()
-	late, cut, share := o.flags&event.TouchLate != 0, o.verdict == isCut, v.isShare(o)
-	if !late && !cut && !share && slices.IsSorted(flags) {
-		return flags
+	var added [3]string
+	n := 0
+	for _, f := range [...]struct {
+		flag string
+		set  bool
+	}{{event.FlagCut, o.verdict == isCut}, {event.FlagLate, o.flags&event.TouchLate != 0}, {event.FlagShare, v.isShare(o)}} {
+		if f.set {
+			added[n] = f.flag
+			n++
+		}
 	}
-	flags = slices.Clone(flags)
-	if late {
-		flags = append(flags, event.FlagLate)
+	return withFlags(e, added[:n]...)
+}
+
+// withFlags returns the event's stamped flags and the added ones, sorted.
+func withFlags(e *aftertouchv1.Event, added ...string) []string {
+	stamped := e.GetStamps().GetFlags()
+	if len(added) == 0 && slices.IsSorted(stamped) {
+		return stamped
 	}
-	if cut {
-		flags = append(flags, event.FlagCut)
-	}
-	if share {
-		flags = append(flags, event.FlagShare)
-	}
+	flags := append(slices.Clone(stamped), added...)
 	slices.Sort(flags)
 	return slices.Compact(flags)
 }

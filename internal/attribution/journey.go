@@ -208,16 +208,7 @@ func (s *seen) rows(c *aftertouchv1.CanonicalConversion) []JourneyTouch {
 func (p *Partition) journeyHash(j *Journey, s *seen) uint64 {
 	b := p.scratch[:0]
 	b = putString(putString(append(b, byte(j.Status)), j.Reason), j.Person.Local())
-	c := j.Conversion
-	position := c.OrderPosition
-	c.OrderPosition = nil
-	b = slices.Grow(b, c.SizeVT()+16)
-	n, err := c.MarshalToVT(b[len(b) : len(b)+c.SizeVT()])
-	c.OrderPosition = position
-	if err != nil {
-		panic("BUG: encoding a conversion: " + err.Error())
-	}
-	b = b[:len(b)+n]
+	b = appendContent(b, j.Conversion)
 	for i := range s.candidates {
 		b = s.candidates[i].appendHash(b)
 	}
@@ -227,6 +218,26 @@ func (p *Partition) journeyHash(j *Journey, s *seen) uint64 {
 	p.scratch = b
 	sum := sha256.Sum256(b)
 	return max(binary.BigEndian.Uint64(sum[:8]), 1)
+}
+
+// appendContent appends a conversion's encoding without its position. It does not change the conversion, which rows on
+// their way to the database share.
+func appendContent(b []byte, c *aftertouchv1.CanonicalConversion) []byte {
+	start := len(b)
+	b = appendConversionProto(b, c)
+	// The encoding is in the order of field numbers: the order's address is field 1, its position field 2.
+	r := reader{s: string(b[start:])}
+	if c.Order != "" {
+		r.byte()
+		r.string()
+	}
+	from := start + len(b[start:]) - len(r.s)
+	if c.OrderPosition == nil {
+		return b
+	}
+	r.byte()
+	r.string()
+	return append(b[:from], r.s...)
 }
 
 // appendHash appends what tells the candidate apart. The hash of a touch's payload stands for what its event said.

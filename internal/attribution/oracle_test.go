@@ -1,8 +1,6 @@
 package attribution
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -109,14 +107,12 @@ func (o *oracle) orderRecord(to event.Address, e *aftertouchv1.Event) {
 		ord = &order{entityState: entityState{addr: to, local: to.Local()}, answers: map[string]*clickAnswer{}}
 		o.orders[to.Local()] = ord
 	}
-	sum := sha256.Sum256(o.part.rec.Payload)
-	received := event.Millis(e.Stamps.ReceivedTime)
-	r := &orderRecord{event: e, received: received, time: correctedTime(e, received), hash: binary.BigEndian.Uint64(sum[:8])}
+	r := o.part.orderRecordOf(e)
 	if e.VisitorId != "" {
 		ord.visitors = append(ord.visitors, e.VisitorId)
 		o.bear(e.VisitorId, bearingOf(o.part, to.Workspace, e, r.time, r.received))
 	}
-	if e.UserKey != "" {
+	if e.UserKey != "" && !slices.Contains(ord.users, e.UserKey) {
 		ord.users = append(ord.users, e.UserKey)
 	}
 	for _, v := range ord.visitors {
@@ -124,9 +120,12 @@ func (o *oracle) orderRecord(to event.Address, e *aftertouchv1.Event) {
 			put(o.links, "v:"+v, "u:"+u, true)
 		}
 	}
-	switch old := ord.find(e.EventId); {
-	case old == nil:
+	i := slices.IndexFunc(ord.records, func(old *orderRecord) bool { return old.id == r.id })
+	if i < 0 {
 		ord.records = append(ord.records, r)
+		return
+	}
+	switch old := ord.records[i]; {
 	case betterRecord(r.received, r.hash, old.received, old.hash):
 		*old = *r
 	}
@@ -295,6 +294,7 @@ func (o *oracle) answer(click string) *clickAnswer {
 func (o *oracle) journeys() string {
 	byPerson := map[string][]*aftertouchv1.CanonicalConversion{}
 	for _, ord := range o.orders {
+		ord.summarize()
 		for click := range maps.Keys(o.bearings) {
 			ord.answers[click] = o.answer(click)
 		}

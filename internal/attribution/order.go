@@ -1,8 +1,8 @@
 package attribution
 
 import (
-	"bytes"
 	"cmp"
+	"fmt"
 	"slices"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
@@ -12,8 +12,10 @@ import (
 // order is the entity that all records about one conversion are addressed to (D2).
 type order struct {
 	entityState
-	// records by the order of their arrival, one for each event id.
+	// records by the order of their arrival, one for each event id; byID finds them, sum is what they come to.
 	records []*orderRecord
+	byID    index[*orderRecord]
+	sum     summary
 	// visitors, users and bearings are those that any record names, also one that lost to a better record of its event.
 	// They only grow.
 	visitors, users []string
@@ -29,17 +31,6 @@ type order struct {
 	cause string
 }
 
-// orderRecord is one event of the order: the better one of the records with its id.
-type orderRecord struct {
-	event          *aftertouchv1.Event
-	payload        []byte
-	time, received int64
-	hash           uint64
-	duplicates     uint32
-	// seenDay is the clock's day when the first came, logDay that record's.
-	seenDay, logDay uint16
-}
-
 type bearingKey struct{ visitor, click string }
 
 type clickAnswer struct {
@@ -49,9 +40,9 @@ type clickAnswer struct {
 
 // newNames are what the step's record named for the first time.
 type newNames struct {
-	visitors, users []string
-	bearing         *bearing
-	bearer          string
+	visitor, user string
+	bearing       *bearing
+	bearer        string
 }
 
 func (o *order) base() *entityState { return &o.entityState }
@@ -61,7 +52,9 @@ func (o *order) apply(p *Partition) error {
 	defer func() { o.names, o.cause = newNames{}, "" }()
 	switch {
 	case p.rec.Event.GetConversion() != nil:
-		o.applyConversion(p, p.rec.Event)
+		if err := o.applyConversion(p, p.rec.Event); err != nil {
+			return err
+		}
 	case p.rec.Event != nil:
 		return nil // Adjustments are refused by the collector of this version; touches are not addressed to orders.
 	case p.rec.Message.GetAnswer() != nil:
@@ -73,58 +66,54 @@ func (o *order) apply(p *Partition) error {
 	return nil
 }
 
-// applyConversion records a conversion event and writes its fact.
-func (o *order) applyConversion(p *Partition, e *aftertouchv1.Event) {
-	received := max(event.Millis(e.GetStamps().GetReceivedTime()), 0)
-	next := orderRecord{
-		event: e, payload: bytes.Clone(p.rec.Payload), received: received, time: correctedTime(e, received), hash: p.rec.PayloadHash,
-		seenDay: p.clock.day(), logDay: dayOf(p.rec.Timestamp),
-	}
-	r, previous := o.find(e.EventId), int64(0)
+// applyConversion records a conversion event and writes its fact. Of the records with one event id the better one is the
+// event (A13).
+func (o *order) applyConversion(p *Partition, e *aftertouchv1.Event) error {
+	next := p.orderRecordOf(e)
+	r, previous := o.byID.get(next.touchKey()), int64(0)
 	o.cause = CauseOrderMerge
 	switch {
 	case r == nil:
-		r = &next
-		o.records = append(o.records, r)
+		r = next
 		o.oldestDay = r.seenDay
+		o.records = append(o.records, r)
+		o.byID.put(r)
+		o.sum.add(r)
 		p.change(o, func(b []byte) []byte { return appendRecord(b, r) })
+		p.keepPayload(o, r.id, r.logDay)
 	case betterRecord(next.received, next.hash, r.received, r.hash):
 		p.out.Duplicates++
 		o.cause, previous = CauseDuplicate, r.time
 		next.duplicates, next.seenDay, next.logDay = r.duplicates+1, r.seenDay, r.logDay
-		o.garbage += len(r.payload)
-		*r = next
+		o.garbage += recordBytes
+		*r = *next
+		o.summarize()
 		p.change(o, func(b []byte) []byte { return appendRecord(b, r) })
+		p.keepPayload(o, r.id, r.logDay)
 	default:
 		p.out.Duplicates++
 		r.duplicates++
+		o.garbage += len(r.id) + 4
 		p.change(o, func(b []byte) []byte { return appendOrderDuplicates(b, r) })
-	}
-	o.writeFact(p, r, previous)
-	o.learnNames(p, e, &next)
-}
-
-func (o *order) find(eventID string) *orderRecord {
-	for _, r := range o.records {
-		if r.event.EventId == eventID {
-			return r
+		if r.hash != next.hash {
+			var err error
+			if e, err = p.keptEvent(&o.entityState, r.id, r.logDay); err != nil {
+				return fmt.Errorf("reading event %s: %w", r.id, err)
+			}
 		}
 	}
+	o.writeFact(p, r, e, previous)
+	o.learnNames(p, next)
 	return nil
 }
 
-func (o *order) writeFact(p *Partition, r *orderRecord, previous int64) {
-	flags := r.event.GetStamps().GetFlags()
-	if r.isLate() || !slices.IsSorted(flags) {
-		flags = slices.Clone(flags)
-		if r.isLate() {
-			flags = append(flags, event.FlagLate)
-		}
-		slices.Sort(flags)
-		flags = slices.Compact(flags)
+func (o *order) writeFact(p *Partition, r *orderRecord, e *aftertouchv1.Event, previous int64) {
+	flags := withFlags(e)
+	if r.isLate() {
+		flags = withFlags(e, event.FlagLate)
 	}
 	fact := Fact{
-		Entity: o.addr, Event: r.event, Kind: event.KindConversion, Time: r.time, ReceivedTime: r.received,
+		Entity: o.addr, Event: e, Kind: event.KindConversion, Time: r.time, ReceivedTime: r.received,
 		PayloadHash: r.hash, LogDay: r.logDay, Flags: flags, Duplicates: r.duplicates,
 		ChangedOffset: p.rec.Position.Offset, Cause: p.rec.Position,
 	}
@@ -134,35 +123,42 @@ func (o *order) writeFact(p *Partition, r *orderRecord, previous int64) {
 	p.out.Facts = append(p.out.Facts, fact)
 }
 
+// Bounds on whom one order links. A user of over 100 visitors and a visitor of over 10 users are shared and not one
+// person (D5), so nothing is gained from naming more; a page that gives every conversion the same order id would link
+// everybody with everybody.
+const (
+	maxLinkedVisitors = 101
+	maxLinkedUsers    = 11
+)
+
 // learnNames records whom and which token a record names.
-func (o *order) learnNames(p *Partition, e *aftertouchv1.Event, r *orderRecord) {
-	if e.VisitorId != "" && !slices.Contains(o.visitors, e.VisitorId) {
-		o.visitors = append(o.visitors, e.VisitorId)
-		o.names.visitors = append(o.names.visitors, e.VisitorId)
-		p.change(o, func(b []byte) []byte { return putString(append(b, opOrderVisitor), e.VisitorId) })
+func (o *order) learnNames(p *Partition, r *orderRecord) {
+	if r.visitor != "" && len(o.visitors) < maxLinkedVisitors && !slices.Contains(o.visitors, r.visitor) {
+		o.visitors = append(o.visitors, r.visitor)
+		o.names.visitor = r.visitor
+		p.change(o, func(b []byte) []byte { return putString(append(b, opOrderVisitor), r.visitor) })
 	}
-	if e.UserKey != "" && !slices.Contains(o.users, e.UserKey) {
-		o.users = append(o.users, e.UserKey)
-		o.names.users = append(o.names.users, e.UserKey)
-		p.change(o, func(b []byte) []byte { return putString(append(b, opOrderUser), e.UserKey) })
+	if r.user != "" && len(o.users) < maxLinkedUsers && !slices.Contains(o.users, r.user) {
+		o.users = append(o.users, r.user)
+		o.names.user = r.user
+		p.change(o, func(b []byte) []byte { return putString(append(b, opOrderUser), r.user) })
 	}
-	if e.VisitorId == "" {
+	if r.visitor == "" || r.click == nil || !inAdoptionSpan(r.time, r.click.time) {
 		return
 	}
-	b := bearingOf(p, o.addr.Workspace, e, r.time, r.received)
-	if b == nil {
-		return
-	}
-	key := bearingKey{e.VisitorId, b.click.id}
-	if first, ok := o.bearings[key]; ok && first.Compare(b.rank) <= 0 {
+	key := bearingKey{r.visitor, r.click.id}
+	rank := event.Rank{Time: r.time, ReceivedTime: r.received, EventID: r.id}
+	if first, ok := o.bearings[key]; ok && first.Compare(rank) <= 0 {
 		return
 	}
 	if o.bearings == nil {
 		o.bearings = map[bearingKey]event.Rank{}
 	}
-	o.bearings[key] = b.rank
-	o.names.bearing, o.names.bearer = b, e.VisitorId
-	p.change(o, func(buf []byte) []byte { return appendOrderBearing(buf, key, b.rank) })
+	o.bearings[key] = rank
+	o.names.bearing, o.names.bearer = &bearing{
+		click: *r.click, tokenVisitor: p.rec.Event.GetStamps().GetClick().GetVisitorId(), rank: rank,
+	}, r.visitor
+	p.change(o, func(b []byte) []byte { return appendOrderBearing(b, key, rank) })
 }
 
 // applyAnswer records what a click's entity says about who has the click.
@@ -207,13 +203,11 @@ func (o *order) conclude(p *Partition) {
 	o.tellOwner(p, before)
 }
 
-// sameConversion compares what two canonical conversions say; positions apart.
-func sameConversion(a, b *aftertouchv1.CanonicalConversion) bool {
-	position := a.OrderPosition
-	a.OrderPosition = b.OrderPosition
-	same := a.EqualVT(b)
-	a.OrderPosition = position
-	return same
+// sameConversion compares what the canonical conversion said and says now, apart from its position. It leaves the old one
+// as it is, because rows on their way to the database share it.
+func sameConversion(before, after *aftertouchv1.CanonicalConversion) bool {
+	after.OrderPosition = before.OrderPosition
+	return after.EqualVT(before)
 }
 
 // askClick asks the click's entity for its visitor when the order knows only a token (D3).
@@ -233,27 +227,32 @@ func (o *order) askClick(p *Partition, c *aftertouchv1.CanonicalConversion) {
 // it bore. The pair passed is told by the conversion itself.
 func (o *order) tellLinks(p *Partition, passed bearingKey) {
 	for _, visitor := range o.visitors {
-		isNew := slices.Contains(o.names.visitors, visitor)
+		if o.names.visitor == "" && o.names.user == "" {
+			break
+		}
 		var targets []string
 		for _, user := range o.users {
-			if !isNew && !slices.Contains(o.names.users, user) || passed == (bearingKey{visitor, user}) {
+			if visitor != o.names.visitor && user != o.names.user || passed == (bearingKey{visitor, user}) {
 				continue
 			}
 			targets = append(targets, event.UserAddress(o.addr.Workspace, user).Local())
 		}
-		l := &aftertouchv1.LinkStatement{Targets: targets}
-		if b := o.names.bearing; b != nil && o.names.bearer == visitor {
-			l.Bearing = &aftertouchv1.TokenBearing{
-				Click: b.click.proto(), TokenVisitor: b.tokenVisitor,
-				Time: b.rank.Time, ReceivedTime: b.rank.ReceivedTime, EventId: b.rank.EventID,
-			}
-		}
-		if len(l.Targets) > 0 || l.Bearing != nil {
-			p.send(o.local, event.VisitorAddress(o.addr.Workspace, visitor), &aftertouchv1.Message{
-				Body: &aftertouchv1.Message_Link{Link: l},
-			})
+		if len(targets) > 0 {
+			o.sendLink(p, visitor, &aftertouchv1.LinkStatement{Targets: targets})
 		}
 	}
+	if b := o.names.bearing; b != nil {
+		o.sendLink(p, o.names.bearer, &aftertouchv1.LinkStatement{Bearing: &aftertouchv1.TokenBearing{
+			Click: b.click.proto(), TokenVisitor: b.tokenVisitor,
+			Time: b.rank.Time, ReceivedTime: b.rank.ReceivedTime, EventId: b.rank.EventID,
+		}})
+	}
+}
+
+func (o *order) sendLink(p *Partition, visitor string, l *aftertouchv1.LinkStatement) {
+	p.send(o.local, event.VisitorAddress(o.addr.Workspace, visitor), &aftertouchv1.Message{
+		Body: &aftertouchv1.Message_Link{Link: l},
+	})
 }
 
 // ownerOf returns the conversion's person (D4): the user, else the visitor, else nobody. Who takes no part has none.

@@ -1,7 +1,6 @@
 package attribution
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"slices"
 	"strings"
@@ -22,14 +21,59 @@ const (
 	opOrderPosition
 )
 
+// recordBytes is about how much state one record takes.
+const recordBytes = 160
+
 func appendRecord(b []byte, r *orderRecord) []byte {
-	b = putUint(append(b, opRecord), r.duplicates)
+	b = putUint(append(b, opRecord, byte(r.is)), r.duplicates)
 	b = putInt(putUint(b, r.seenDay), int64(r.logDay)-int64(r.seenDay))
-	return append(binary.AppendUvarint(b, uint64(len(r.payload))), r.payload...)
+	b = putString(putString(putString(putString(b, r.id), r.action), r.scope), r.orderID)
+	b = putInt(putUint(b, uint64(r.time)), r.received-r.time)
+	b = binary.LittleEndian.AppendUint64(b, r.hash)
+	b = putInt(putString(putString(b, r.user), r.visitor), r.value)
+	b = putUint(putString(b, r.currency), len(r.codes))
+	for _, c := range r.codes {
+		b = putBool(putString(b, c.code), c.origin != nil)
+		if c.origin != nil {
+			b = appendOrigin(b, c.origin)
+		}
+	}
+	b = putBool(b, r.click != nil)
+	if r.click != nil {
+		b = appendOrigin(appendTouch(b, r.click), r.click.origin)
+	}
+	return b
+}
+
+func (p *Partition) readRecord(workspace string, r *reader) *orderRecord {
+	rec := &orderRecord{is: recordBits(r.byte()), duplicates: uint32(r.uint()), seenDay: uint16(r.uint())}
+	rec.logDay = uint16(int64(rec.seenDay) + r.int())
+	rec.id, rec.action, rec.scope, rec.orderID = r.string(), r.string(), r.string(), r.string()
+	rec.time = int64(r.uint())
+	rec.received, rec.hash = rec.time+r.int(), r.fixed64()
+	rec.user, rec.visitor, rec.value, rec.currency = r.string(), r.string(), r.int(), r.string()
+	for n := r.uint(); n > 0 && !r.bad; n-- {
+		c := orderCode{code: r.string()}
+		if r.bool() {
+			c.origin = p.readOrigin(workspace, r)
+		}
+		rec.codes = append(rec.codes, c)
+	}
+	if r.bool() {
+		click := p.readTouch(r)
+		click.origin = p.readOrigin(workspace, r)
+		rec.click = &click
+	}
+	return rec
+}
+
+func (p *Partition) readOrigin(workspace string, r *reader) *origin {
+	o := r.origin()
+	return p.intern(workspace, &o)
 }
 
 func appendOrderDuplicates(b []byte, r *orderRecord) []byte {
-	return putUint(putString(append(b, opOrderDuplicates), r.event.EventId), r.duplicates)
+	return putUint(putString(append(b, opOrderDuplicates), r.id), r.duplicates)
 }
 
 func appendOrderBearing(b []byte, k bearingKey, first event.Rank) []byte {
@@ -89,11 +133,12 @@ func (p *Partition) decodeOrder(addr event.Address, state []byte) (*order, error
 	o := &order{entityState: entityState{addr: addr, local: addr.Local(), size: len(state), oldestDay: noDay}}
 	r := reader{s: string(state)}
 	for len(r.s) > 0 && !r.bad {
-		o.fold(&r)
+		o.fold(p, &r)
 	}
 	if r.bad {
 		return nil, errCorrupt
 	}
+	o.summarize()
 	if (o.position != event.Position{}) && len(o.records) > 0 {
 		o.canonical = o.canonicalConversion(p)
 		o.canonical.OrderPosition = positionProto(o.position)
@@ -101,13 +146,13 @@ func (p *Partition) decodeOrder(addr event.Address, state []byte) (*order, error
 	return o, nil
 }
 
-func (o *order) fold(r *reader) {
+func (o *order) fold(p *Partition, r *reader) {
 	switch r.byte() {
 	case opRecord:
-		o.foldRecord(r)
+		o.foldRecord(p.readRecord(o.addr.Workspace, r))
 	case opOrderDuplicates:
 		id, n := r.string(), r.uint()
-		if known := o.find(id); known != nil {
+		if known := o.byID.get(touchKey{id: id}); known != nil {
 			known.duplicates = uint32(n)
 		}
 	case opOrderVisitor:
@@ -130,25 +175,14 @@ func (o *order) fold(r *reader) {
 	}
 }
 
-func (o *order) foldRecord(r *reader) {
-	rec := &orderRecord{duplicates: uint32(r.uint()), seenDay: uint16(r.uint())}
-	rec.logDay = uint16(int64(rec.seenDay) + r.int())
-	rec.payload = []byte(r.string())
-	rec.event = &aftertouchv1.Event{}
-	if err := rec.event.UnmarshalVT(rec.payload); err != nil || rec.event.GetConversion() == nil {
-		r.fail()
-		return
-	}
-	rec.received = max(event.Millis(rec.event.GetStamps().GetReceivedTime()), 0)
-	rec.time = correctedTime(rec.event, rec.received)
-	sum := sha256.Sum256(rec.payload)
-	rec.hash = binary.BigEndian.Uint64(sum[:8])
-	if known := o.find(rec.event.EventId); known != nil {
-		*known = *rec
+func (o *order) foldRecord(r *orderRecord) {
+	if known := o.byID.get(r.touchKey()); known != nil {
+		*known = *r
 	} else {
-		o.records = append(o.records, rec)
+		o.records = append(o.records, r)
+		o.byID.put(r)
 	}
-	o.oldestDay = rec.seenDay
+	o.oldestDay = r.seenDay
 }
 
 func (o *order) foldAnswer(r *reader) {
@@ -173,9 +207,5 @@ func (o *order) expire(p *Partition) {
 
 // memory returns about how many bytes the order takes.
 func (o *order) memory() int64 {
-	n := int64(1500 + cap(o.delta))
-	for _, r := range o.records {
-		n += int64(1500 + 2*len(r.payload))
-	}
-	return n
+	return int64(1500 + cap(o.delta) + 450*len(o.records) + 100*len(o.bearings))
 }

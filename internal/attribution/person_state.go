@@ -191,9 +191,13 @@ func appendConversion(b []byte, c *conversion) []byte {
 		return putUint(putPosition(b, c.position), c.seenDay)
 	}
 	b = putPosition(putUint(append(b, opOwned), c.seenDay), c.position)
-	n := c.canonical.SizeVT()
-	b = slices.Grow(binary.AppendUvarint(b, uint64(n)), n)
-	if _, err := c.canonical.MarshalToSizedBufferVT(b[len(b) : len(b)+n]); err != nil {
+	return appendConversionProto(binary.AppendUvarint(b, uint64(c.canonical.SizeVT())), c.canonical)
+}
+
+func appendConversionProto(b []byte, c *aftertouchv1.CanonicalConversion) []byte {
+	n := c.SizeVT()
+	b = slices.Grow(b, n)
+	if _, err := c.MarshalToSizedBufferVT(b[len(b) : len(b)+n]); err != nil {
 		panic("BUG: encoding a conversion: " + err.Error())
 	}
 	return b[:len(b)+n]
