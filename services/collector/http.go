@@ -15,10 +15,11 @@ import (
 	"github.com/aftertouch-io/aftertouch/internal/event"
 	"github.com/aftertouch-io/aftertouch/internal/registry"
 	"github.com/aftertouch-io/aftertouch/services/collector/tracker"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/codes"
 )
 
-// readTimeout bounds how long a request's body may take, because it holds a part of the byte budget meanwhile.
+// readTimeout bounds how long a request's body may take, because what has come holds a part of the byte budget meanwhile.
 const readTimeout = 10 * time.Second
 
 // RegisterHTTP registers /v1/events, /v1/pixel.gif, /v1/postback, /c/{link} and /at.js.
@@ -144,15 +145,12 @@ func (c *Collector) handleEvents(w http.ResponseWriter, r *http.Request) {
 }
 
 func (c *Collector) takeEvents(w http.ResponseWriter, r *http.Request, from *caller) *problem {
-	size, p := bodySize(r)
-	if p != nil {
+	if p := checkBody(r); p != nil {
 		return p
 	}
-	if !c.budget.TryAcquire(size) {
-		return &problem{reasonOverBudget, details[reasonOverBudget]}
-	}
-	defer c.budget.Release(size)
-	body, p := readBody(w, r)
+	paid := &payer{budget: c.budget}
+	defer func() { c.budget.Release(paid.bytes) }()
+	body, p := readBody(w, r, paid)
 	if p != nil {
 		return p
 	}
@@ -178,29 +176,44 @@ func (c *Collector) takeEvents(w http.ResponseWriter, r *http.Request, from *cal
 	return nil
 }
 
-// bodySize returns how much of the byte budget a body needs before it is read.
-func bodySize(r *http.Request) (int64, *problem) {
+// checkBody refuses a body by what its headers say.
+func checkBody(r *http.Request) *problem {
 	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if ct := r.Header.Get("Content-Type"); ct != "" && (err != nil || mediaType != "application/json" && mediaType != "text/plain") {
-		return 0, &problem{event.Malformed, "Content-Type must be application/json or text/plain"}
+		return &problem{event.Malformed, "Content-Type must be application/json or text/plain"}
 	}
 	switch r.Header.Get("Content-Encoding") {
-	case "", "identity":
-		if r.ContentLength > event.MaxBatchBytes {
-			return 0, &problem{event.BatchTooLarge, "a batch has at most 1 MiB"}
-		}
-		if r.ContentLength >= 0 {
-			return r.ContentLength, nil
-		}
-		return event.MaxBatchBytes, nil
-	case "gzip":
-		return event.MaxBatchBytes, nil
+	case "", "identity", "gzip":
 	default:
-		return 0, &problem{event.Malformed, "Content-Encoding must be gzip or none"}
+		return &problem{event.Malformed, "Content-Encoding must be gzip or none"}
 	}
+	if r.ContentLength > event.MaxBatchBytes {
+		return &problem{event.BatchTooLarge, "a batch has at most 1 MiB"}
+	}
+	return nil
 }
 
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
+// payer takes what is read through it from the byte budget as it comes: who announces much and sends nothing holds nothing.
+type payer struct {
+	from   io.Reader
+	budget *semaphore.Weighted
+	bytes  int64
+}
+
+var errOverBudget = errors.New("over budget")
+
+// Read reads, and fails when the budget has no room for what came.
+func (p *payer) Read(b []byte) (int, error) {
+	n, err := p.from.Read(b)
+	if !p.budget.TryAcquire(int64(n)) {
+		return 0, errOverBudget
+	}
+	p.bytes += int64(n)
+	return n, err
+}
+
+// readBody reads the body, unzipped, at the budget's expense.
+func readBody(w http.ResponseWriter, r *http.Request, paid *payer) ([]byte, *problem) {
 	// Not all writers can set deadlines; the server's own limits hold then.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readTimeout))
 	var in io.Reader = http.MaxBytesReader(w, r.Body, event.MaxBatchBytes)
@@ -211,11 +224,14 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *problem) {
 		}
 		in = io.LimitReader(unzipped, event.MaxBatchBytes+1)
 	}
-	body, err := io.ReadAll(in)
+	paid.from = in
+	body, err := io.ReadAll(paid)
 	tooLarge := (*http.MaxBytesError)(nil)
 	switch {
 	case errors.As(err, &tooLarge) || len(body) > event.MaxBatchBytes:
 		return nil, &problem{event.BatchTooLarge, "a batch has at most 1 MiB"}
+	case errors.Is(err, errOverBudget):
+		return nil, &problem{reasonOverBudget, details[reasonOverBudget]}
 	case err != nil:
 		return nil, &problem{event.Malformed, "the body cannot be read to its end"}
 	}
