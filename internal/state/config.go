@@ -14,8 +14,9 @@ type Config struct {
 	// snapshots share files with the store; on another one, or on one that several machines mount, they are copies and
 	// outlive the loss of Dir. Default: <Dir>-snapshots.
 	SnapshotDir string `name:"snapshot-dir" help:"Directory of the snapshots (default: beside the state)."`
-	// CacheBytes is the size of the block cache that all partitions share. Default 256 MiB.
-	CacheBytes int64 `name:"cache-bytes" default:"268435456" help:"Size of the shared block cache, in bytes."`
+	// CacheBytes is the size of the block cache that all partitions share; it grows as it is
+	// used. A touch takes about 60 bytes of it. Default 512 MiB.
+	CacheBytes int64 `name:"cache-bytes" default:"536870912" help:"Size of the shared block cache, in bytes."`
 	// MemTableBytes is the size of one in-memory table; a partition has at most four. Default 32 MiB.
 	MemTableBytes uint64 `name:"mem-table-bytes" default:"33554432" help:"Size of one partition's in-memory table, in bytes."`
 	// MaxOpenFiles bounds the open table files of all partitions together. Default 4096.
@@ -34,7 +35,7 @@ type Config struct {
 // Default returns the defaults, without a directory.
 func Default() Config {
 	return Config{
-		CacheBytes:       256 << 20,
+		CacheBytes:       512 << 20,
 		MemTableBytes:    32 << 20,
 		MaxOpenFiles:     4096,
 		SnapshotInterval: 24 * time.Hour,

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,8 +19,7 @@ import (
 const formatVersion = pebble.FormatValueSeparation
 
 // options are tuned for many small appends by random key and point reads by key: filters on every level, because most
-// reads ask for one key and new entities ask for a key that is nowhere; fast compression above, zstd in the last levels,
-// which hold nearly everything.
+// reads ask for one key and new entities ask for a key that is nowhere; small blocks, because neighbours are strangers.
 func (d *Dir) options(path string, partition int32, damage *damage) *pebble.Options {
 	log := d.log.With("partition", partition)
 	opts := &pebble.Options{
@@ -51,9 +51,13 @@ func (d *Dir) options(path string, partition int32, damage *damage) *pebble.Opti
 		},
 		Logger: engineLogger{log},
 	}
+	// States are read for most records: decompressing them must be cheap. Payloads are hardly ever read.
+	opts.Experimental.SpanPolicyFunc = pebble.MakeStaticSpanPolicyFunc(bytes.Compare,
+		pebble.KeyRange{Start: []byte{prefixEntity}, End: []byte{prefixEntity + 1}},
+		pebble.SpanPolicy{PreferFastCompression: true, ValueStoragePolicy: pebble.ValueStorageLowReadLatency})
 	opts.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	for i := range opts.Levels {
-		opts.Levels[i].BlockSize = 8 << 10
+		opts.Levels[i].BlockSize = 4 << 10
 		opts.Levels[i].IndexBlockSize = 64 << 10
 		opts.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 	}

@@ -24,9 +24,11 @@ type Store struct {
 	partition int32
 	meta      Meta
 	key       []byte
-	held      io.Closer
-	sweep     sweep
-	damage    *damage
+	// reader reads the states as of the last commit; nil until it is needed. held keeps the bytes of the last Event.
+	reader *pebble.Iterator
+	held   io.Closer
+	sweep  sweep
+	damage *damage
 }
 
 // ErrDamaged reports that a part of the store's content is damaged; the next Open fails with ErrNoStore.
@@ -39,36 +41,57 @@ func (s *Store) Meta() Meta { return s.meta }
 func (s *Store) Path() string { return s.path }
 
 // State returns the entity's concatenated deltas, oldest first; nil when there are none. The bytes are valid until the
-// next call of State, Event or Close.
+// next call.
 func (s *Store) State(entity event.Address) ([]byte, error) {
-	s.key = appendEntityKey(s.key[:0], entity)
-	value, err := s.get()
-	if err != nil || value == nil {
+	if err := s.release(); err != nil {
 		return nil, err
 	}
-	if len(value) < headerSize {
+	value, err := s.read(entity)
+	if err != nil {
+		return nil, s.failed(fmt.Errorf("reading state: %w", err))
+	}
+	if value != nil && len(value) < headerSize {
 		return nil, errShortValue
 	}
+	if value == nil {
+		return nil, nil
+	}
 	return value[headerSize:], nil
+}
+
+// read uses an iterator, because the engine's Get does without the filters of the last level, where nearly everything is:
+// it would read a block to learn that an entity is new.
+func (s *Store) read(entity event.Address) ([]byte, error) {
+	if s.reader == nil {
+		var err error
+		s.reader, err = s.db.NewIter(&pebble.IterOptions{
+			LowerBound: []byte{prefixEntity}, UpperBound: []byte{prefixEntity + 1}, KeyTypes: pebble.IterKeyTypePointsOnly, UseL6Filters: true,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	s.key = appendEntityKey(s.key[:0], entity)
+	// With the default comparer a key's prefix is the whole key.
+	if !s.reader.SeekPrefixGE(s.key) {
+		return nil, s.reader.Error()
+	}
+	return s.reader.ValueAndErr()
 }
 
 // Event returns the payload kept under the identity; nil when there is none. The bytes are valid until the next call of
 // State, Event or Close.
 func (s *Store) Event(entity event.Address, eventID string, logDay uint16) ([]byte, error) {
-	s.key = appendEventKey(s.key[:0], entity, eventID, logDay)
-	return s.get()
-}
-
-func (s *Store) get() ([]byte, error) {
 	if err := s.release(); err != nil {
 		return nil, err
 	}
+	s.key = appendEventKey(s.key[:0], entity, eventID, logDay)
 	value, closer, err := s.db.Get(s.key)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, s.failed(fmt.Errorf("reading state: %w", err))
+		return nil, s.failed(fmt.Errorf("reading event: %w", err))
 	}
 	s.held = closer
 	return value, nil
@@ -80,6 +103,16 @@ func (s *Store) release() error {
 	}
 	err := s.held.Close()
 	s.held = nil
+	return err
+}
+
+// forget closes the reader, which does not see what is committed from now on and keeps old files in place.
+func (s *Store) forget() error {
+	if s.reader == nil {
+		return nil
+	}
+	err := s.reader.Close()
+	s.reader = nil
 	return err
 }
 
@@ -119,13 +152,16 @@ func (s *Store) Commit(b *Batch, p Progress) error {
 	}
 	b.b.Reset()
 	s.meta = meta
+	if err := s.forget(); err != nil {
+		return s.failed(fmt.Errorf("committing state: %w", err))
+	}
 	return nil
 }
 
 // Close flushes nothing: what was committed is in the write-ahead log.
 func (s *Store) Close() error {
 	s.dir.closed(s)
-	if err := errors.Join(s.release(), s.db.Close()); err != nil {
+	if err := errors.Join(s.release(), s.forget(), s.db.Close()); err != nil {
 		return fmt.Errorf("closing state: %w", err)
 	}
 	return nil
