@@ -65,7 +65,7 @@ func (s *process) serve() error {
 	s.instrument.Initialize(s.grpc)
 	s.readiness.OnDrain(healthServer.Shutdown)
 
-	handler, err := telemetry.InstrumentHTTP(s.metrics, s.mux)
+	handler, err := telemetry.InstrumentHTTP(s.metrics, s.log, s.mux)
 	if err != nil {
 		return err
 	}

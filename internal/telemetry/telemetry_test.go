@@ -51,7 +51,7 @@ func TestHTTPIsCountedByRouteNotByAddress(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /c/{link}", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusFound) })
 	reg := prometheus.NewRegistry()
-	handler, err := InstrumentHTTP(reg, mux)
+	handler, err := InstrumentHTTP(reg, slog.New(slog.DiscardHandler), mux)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,6 +65,36 @@ aftertouch_http_requests_total{code="302",method="get",route="/c/{link}"} 2
 aftertouch_http_requests_total{code="404",method="get",route="none"} 2
 `
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "aftertouch_http_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAPanicInAnHTTPHandlerIsAnsweredCountedAndLogged(t *testing.T) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /x", func(http.ResponseWriter, *http.Request) { panic("BUG: no") })
+	reg := prometheus.NewRegistry()
+	var out bytes.Buffer
+	handler, err := InstrumentHTTP(reg, slog.New(slog.NewTextHandler(&out, nil)), mux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/x", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "BUG") {
+		t.Errorf("answered %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(out.String(), "BUG: no") || !strings.Contains(out.String(), "route=/x") {
+		t.Errorf("the log does not say what happened: %s", out.String())
+	}
+	want := `
+# HELP aftertouch_http_panics_total Requests whose handler panicked and that were answered with 500; each is a bug.
+# TYPE aftertouch_http_panics_total counter
+aftertouch_http_panics_total 1
+# HELP aftertouch_http_requests_total HTTP requests answered.
+# TYPE aftertouch_http_requests_total counter
+aftertouch_http_requests_total{code="500",method="get",route="/x"} 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "aftertouch_http_panics_total", "aftertouch_http_requests_total"); err != nil {
 		t.Error(err)
 	}
 }
