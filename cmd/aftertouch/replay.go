@@ -12,13 +12,9 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
-	"github.com/aftertouch-io/aftertouch/internal/grpccodec"
 	"github.com/aftertouch-io/aftertouch/internal/replay"
 	"github.com/aftertouch-io/aftertouch/internal/telemetry"
 )
@@ -28,10 +24,9 @@ const progressEvery = 100 * time.Millisecond
 
 // replayCmd sends history to a running collector.
 type replayCmd struct {
-	File     string       `help:"JSON lines, one event each; stamps may be included." placeholder:"FILE"`
-	GRPCAddr string       `name:"grpc-addr" help:"Address of the collector."`
-	Key      string       `help:"Secret key with the scope replay." placeholder:"KEY" secret:""`
-	Sending  sendSettings `embed:""`
+	File    string         `help:"JSON lines, one event each; stamps may be included." placeholder:"FILE"`
+	Client  clientSettings `embed:""`
+	Sending sendSettings   `embed:""`
 }
 
 // sendSettings are the flags of replay.Config.
@@ -44,7 +39,7 @@ type sendSettings struct {
 
 func defaultReplay() replayCmd {
 	d := replay.Default()
-	return replayCmd{GRPCAddr: "127.0.0.1:9090", Sending: sendSettings{Batch: d.Batch, InFlight: d.InFlight, Patience: d.Patience}}
+	return replayCmd{Client: defaultClient(), Sending: sendSettings{Batch: d.Batch, InFlight: d.InFlight, Patience: d.Patience}}
 }
 
 func (c *replayCmd) config() replay.Config {
@@ -54,17 +49,13 @@ func (c *replayCmd) config() replay.Config {
 }
 
 func (c *replayCmd) validate() error {
-	var errs []error
-	if c.Key == "" {
-		errs = append(errs, errors.New("key is empty: give a secret key with the scope replay (AFTERTOUCH_KEY)"))
-	}
-	return errors.Join(append(errs, c.config().Validate())...)
+	return errors.Join(c.Client.validate(), c.config().Validate())
 }
 
 func (c *replayCmd) run(ctx context.Context, p *program) (err error) {
-	conn, err := grpc.NewClient(c.GRPCAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpccodec.DialOption())
+	conn, ctx, err := c.Client.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to grpc-addr %s: %w", c.GRPCAddr, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	watch, finish := progress(p.err)
@@ -72,7 +63,7 @@ func (c *replayCmd) run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
-	done, err := replayer.Run(metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.Key))
+	done, err := replayer.Run(ctx)
 	finish()
 	if err != nil {
 		return fmt.Errorf("replaying %s stopped before line %d (run it again to go on there): %w", c.File, max(done.NextLine, 1), err)

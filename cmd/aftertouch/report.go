@@ -8,22 +8,17 @@ import (
 	"slices"
 	"strings"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/apijson"
-	"github.com/aftertouch-io/aftertouch/internal/grpccodec"
 	"github.com/aftertouch-io/aftertouch/services/query/render"
 )
 
 // reportCmd asks a running server for a report.
 type reportCmd struct {
 	Name       string           `arg:"" help:"Report: performance, exposure, conversions, receipt or health."`
-	GRPCAddr   string           `name:"grpc-addr" help:"Address of the server."`
-	Key        string           `help:"Secret key with the scope read; conversions and receipt need admin." placeholder:"KEY" secret:""`
+	Client     clientSettings   `embed:""`
 	Format     string           `help:"Form of the report: table, csv or json." env:"-"`
 	Parameters reportParameters `embed:""`
 }
@@ -76,33 +71,29 @@ var reports = map[string]func(context.Context, aftertouchv1.QueryServiceClient, 
 	},
 }
 
-func defaultReport() reportCmd { return reportCmd{GRPCAddr: "127.0.0.1:9090", Format: render.Table} }
+func defaultReport() reportCmd { return reportCmd{Client: defaultClient(), Format: render.Table} }
 
 func (c *reportCmd) validate() error {
 	var errs []error
 	if reports[c.Name] == nil {
 		errs = append(errs, fmt.Errorf("there is no report %q; there are %s", c.Name, strings.Join(slices.Sorted(maps.Keys(reports)), ", ")))
 	}
-	if c.Key == "" {
-		errs = append(errs, errors.New("key is empty: give a secret key of the workspace (AFTERTOUCH_KEY)"))
-	}
 	if c.Format != render.Table && c.Format != render.CSV && c.Format != render.JSON {
 		errs = append(errs, fmt.Errorf("format is %q: use table, csv or json", c.Format))
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.Client.validate())...)
 }
 
 func (c *reportCmd) run(ctx context.Context, p *program) (err error) {
-	conn, err := grpc.NewClient(c.GRPCAddr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpccodec.DialOption())
+	conn, ctx, err := c.Client.connect(ctx)
 	if err != nil {
-		return fmt.Errorf("connecting to grpc-addr %s: %w", c.GRPCAddr, err)
+		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	ctx = metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+c.Key)
 	answer, err := reports[c.Name](ctx, aftertouchv1.NewQueryServiceClient(conn), c.Parameters)
 	if err != nil {
 		e := apijson.ErrorOf(err)
-		return fmt.Errorf("asking %s for %s: %s: %s", c.GRPCAddr, c.Name, e.Reason, e.Detail)
+		return fmt.Errorf("asking %s for %s: %s: %s", c.Client.GRPCAddr, c.Name, e.Reason, e.Detail)
 	}
 	return render.Write(p.out, answer, c.Format)
 }

@@ -39,6 +39,7 @@ func TestFromPixelToReport(t *testing.T) {
 	}
 	s.await(t, want)
 	s.checkReceipt(t)
+	s.checkReportCommand(t)
 
 	second := spawn(t, "all", "--data-dir", dir)
 	if status := second.wait(t); status == 0 || !strings.Contains(second.log(), dir) {
@@ -236,5 +237,27 @@ func (s *server) checkReceipt(t testing.TB) {
 	}
 	if !click || !impression {
 		t.Errorf("the receipt lacks the eligible click or the impression with its reason: %+v", receipt.Touches)
+	}
+}
+
+// checkReportCommand prints a report in each form, and one that does not exist.
+func (s *server) checkReportCommand(t *testing.T) {
+	t.Helper()
+	for _, tc := range []struct {
+		args   []string
+		status int
+		want   string
+	}{
+		{[]string{"performance", "--format=table"}, 0, "│ spring   │ ana     │"},
+		{[]string{"performance", "--format=csv"}, 0, "\nspring,ana,"},
+		{[]string{"exposure", "--format=json", "--creator=ana"}, 0, `"acted": "1"`},
+		{[]string{"receipt", "--action=purchase", "--order-id=order-1"}, 0, "attributed"},
+		{[]string{"performance", "--campaign=nope"}, 1, "not_found"},
+		{[]string{"weather"}, 1, "there is no report"},
+	} {
+		report := launch(t, append([]string{"report", "--grpc-addr", s.grpc, "--key", adminKey}, tc.args...)...)
+		if status := report.wait(t); status != tc.status || !strings.Contains(report.log(), tc.want) {
+			t.Errorf("report %v: exit status %d, want %d and %q:\n%s", tc.args, status, tc.status, tc.want, report.log())
+		}
 	}
 }
