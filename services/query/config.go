@@ -13,14 +13,16 @@ type Config struct {
 	MaxMemoryBytes uint64 `name:"max-memory-bytes" help:"Memory that the engine may use for one statement; 0 for its own bound."`
 	// MaxThreads of one statement; default 0, the engine's own bound.
 	MaxThreads uint `name:"max-threads" help:"Threads of one statement; 0 for the engine's own bound."`
-	// ExactExposures is the number of exposures in scope up to which performance counts people exactly; above it exposed
-	// and acted are estimates from a sample of the people. Default 3,000,000.
-	ExactExposures uint64 `name:"exact-exposures" help:"Exposures up to which performance counts people exactly."`
+	// ExactExposures is the number of exposures up to which performance counts people for every answer. Above it exposed
+	// and acted may have been counted up to PeopleAge ago; rows then say exact = false. Default 500,000.
+	ExactExposures uint64
+	// PeopleAge is described there; default 5 min.
+	PeopleAge time.Duration
 }
 
 // Default returns the defaults.
 func Default() Config {
-	return Config{Timeout: time.Minute, MaxMemoryBytes: 4 << 30, ExactExposures: 3_000_000}
+	return Config{Timeout: time.Minute, MaxMemoryBytes: 4 << 30, ExactExposures: 500_000, PeopleAge: 5 * time.Minute}
 }
 
 // Validate reports every value that is out of its range.
@@ -34,6 +36,9 @@ func (c Config) Validate() error {
 	}
 	if c.ExactExposures == 0 {
 		errs = append(errs, errors.New("query exact exposures must be above 0"))
+	}
+	if c.PeopleAge < 0 {
+		errs = append(errs, errors.New("query people age must not be below 0"))
 	}
 	return errors.Join(errs...)
 }

@@ -41,7 +41,7 @@ func (s *Service) conversions(ctx context.Context, r *request, p *aftertouchv1.P
 		credit *credit
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading); return err })
+	g.Go(func() (err error) { credit, err = s.creditTotals(gctx, r, reading); return err })
 	g.Go(func() error {
 		return s.each(gctx, "the number of conversions", statement("conversions_count.sql", args), func(rows driver.Rows) error {
 			return rows.Scan(&count)

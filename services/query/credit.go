@@ -26,6 +26,13 @@ type credit struct {
 	rows map[dimensions]map[string]*byModel
 }
 
+// creditTotals is credit for reports whose rows are no credit: of one model, without dimensions.
+func (s *Service) creditTotals(ctx context.Context, r *request, reading *store.Reading) (*credit, error) {
+	plain := *r
+	plain.by, plain.allModels, plain.model = nil, false, r.totalsModel()
+	return s.credit(ctx, &plain, reading)
+}
+
 // credit reads outcomes and credit of the period in one statement.
 func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading) (*credit, error) {
 	c := &credit{
@@ -38,7 +45,7 @@ func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading
 		}
 	}
 	text := statement("credit.sql", map[string]any{
-		"Names": dimensionNames, "DimensionOf": r.dimensionOf("slot"), "Models": attribution.ModelNames[:],
+		"Names": dimensionNames, "DimensionOf": r.dimensionOf("slot"), "Models": c.models(),
 		"Scope": r.scope(), "ActionScope": r.actionScope(), "ConversionHours": reading.ConversionHours(r.touches),
 	})
 	if err := s.each(ctx, "credit", text, c.scan); err != nil {
@@ -49,6 +56,15 @@ func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading
 		s.log.Error("credit is not the attributed conversions", "workspace", r.workspace, "currency", currency)
 	}
 	return c, nil
+}
+
+// models are the words of the models that are asked for.
+func (c *credit) models() []string {
+	names := make([]string, len(c.asked))
+	for i, m := range c.asked {
+		names[i] = attribution.ModelNames[m]
+	}
+	return names
 }
 
 // balanced reports whether all credit is exactly the attributed conversions, and if not in which currency (A11).
@@ -71,7 +87,7 @@ func (c *credit) scan(rows driver.Rows) error {
 		values                       [attribution.NumModels]int64
 	)
 	dest := []any{&part, &d[0], &d[1], &d[2], &d[3], &d[4], &currency, &outcome, &why, &conversions, &value}
-	for m := range parts {
+	for _, m := range c.asked {
 		dest = append(dest, &parts[m], &values[m])
 	}
 	if err := rows.Scan(dest...); err != nil {

@@ -40,22 +40,30 @@ func (s *Service) exposure(ctx context.Context, r *request, p *aftertouchv1.Para
 	if err != nil {
 		return nil, err
 	}
-	args := r.peopleArgs(reading, shape, true, true)
+	actions, err := s.actions(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(actions) > maxActions {
+		return nil, badParameter("action", "there are %d actions, more than %d at a time; name one", len(actions), maxActions)
+	}
+	q := peopleQuery{everBefore: true, actions: actions}
+	args := q.args(r, reading, shape)
 	var (
-		reach   map[dimensions]*reachCounts
-		effects map[effectKey]*effectCounts
-		acting  map[string]int64
-		credit  *credit
+		people people
+		names  map[uint64]dimensions
+		acting map[string]int64
+		credit *credit
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { reach, err = s.reach(gctx, args); return err })
-	g.Go(func() (err error) { effects, err = s.effects(gctx, args); return err })
+	g.Go(func() (err error) { people, err = s.people(gctx, q, args); return err })
+	g.Go(func() (err error) { names, err = s.names(gctx, r, args); return err })
 	g.Go(func() (err error) { acting, err = s.acting(gctx, args); return err })
-	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading); return err })
+	g.Go(func() (err error) { credit, err = s.creditTotals(gctx, r, reading); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	rows := exposureRows(r, reach, effects, acting)
+	rows := exposureRows(r, actions, people, names, acting)
 	answer := &aftertouchv1.ExposureResponse{
 		Report: "exposure", Parameters: r.parameters(p), DataVersion: version, Rows: rows, Totals: credit.filterTotals(),
 	}
@@ -65,28 +73,30 @@ func (s *Service) exposure(ctx context.Context, r *request, p *aftertouchv1.Para
 	return answer, nil
 }
 
-// exposureRows makes a row for each creator and action. Where nobody has ever acted there is one row without an action, or
-// with the one asked for.
-func exposureRows(r *request, reach map[dimensions]*reachCounts, effects map[effectKey]*effectCounts, acting map[string]int64) []*aftertouchv1.ExposureRow {
-	if r.action != "" || len(acting) == 0 {
-		acting = map[string]int64{r.action: acting[r.action]}
+// exposureRows makes a row for each creator and action. Where nobody has ever acted there is one row without an action.
+func exposureRows(r *request, actions []string, counts people, names map[uint64]dimensions, acting map[string]int64) []*aftertouchv1.ExposureRow {
+	if len(actions) == 0 {
+		actions = []string{""}
 	}
-	if len(reach) == 0 && r.filtered() {
+	if len(counts) == 0 && r.filtered() {
 		// A creator who exposed nobody is an answer, too.
-		reach = map[dimensions]*reachCounts{r.askedDimensions(): {}}
+		counts, names = people{0: {}}, map[uint64]dimensions{0: r.askedDimensions()}
 	}
 	var rows []*aftertouchv1.ExposureRow
-	for d, people := range reach {
-		for action, all := range acting {
-			e := effects[effectKey{d, action}]
-			if e == nil {
-				e = &effectCounts{}
-			}
+	for key, c := range counts {
+		d, ok := names[key]
+		if r.oneRow() {
+			d, ok = r.askedDimensions(), true
+		}
+		if !ok {
+			continue // exposed between two statements: later than the data version
+		}
+		for _, action := range actions {
+			acted, after, before := c.acted[action], c.after[action], c.before[action]
 			rows = append(rows, &aftertouchv1.ExposureRow{
-				Campaign: d[0], Creator: d[1], Action: action,
-				Exposed: people.exposed, Clicked: people.clicked, WindowOpen: people.open,
-				Acted: e.acted, After: e.after, Before: e.before, None: people.exposed - e.acted - e.after - e.before,
-				UnexposedActed: all - e.known, ActedRate: rate(e.acted, people.exposed), Exact: true, Label: observational,
+				Campaign: d[0], Creator: d[1], Action: action, Exposed: c.exposed, Clicked: c.clicked, WindowOpen: c.open,
+				Acted: acted, After: after, Before: before, None: c.exposed - acted - after - before,
+				UnexposedActed: acting[action] - c.known[action], ActedRate: rate(acted, c.exposed), Exact: true, Label: observational,
 			})
 		}
 	}
@@ -97,7 +107,12 @@ func exposureRows(r *request, reach map[dimensions]*reachCounts, effects map[eff
 	return rows
 }
 
-// askedDimensions are those of the one row that a filter leaves when nothing matches it.
+// oneRow reports whether everything that passes the filter is of one row, the one of askedDimensions.
+func (r *request) oneRow() bool {
+	return (!r.groups(byCreator) || r.creator != "") && (!r.groups(byCampaign) || r.campaign != "")
+}
+
+// askedDimensions are those of the filter.
 func (r *request) askedDimensions() (d dimensions) {
 	if r.groups(byCampaign) {
 		d[0] = r.campaign

@@ -42,7 +42,7 @@ func (s *Service) health(ctx context.Context, r *request, p *aftertouchv1.Parame
 	g.Go(func() (err error) { accepted, err = s.accepted(gctx, args); return err })
 	g.Go(func() (err error) { flagged, err = s.flagged(gctx, args); return err })
 	g.Go(func() (err error) { refused, err = s.refused(gctx, args); return err })
-	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading); return err })
+	g.Go(func() (err error) { credit, err = s.creditTotals(gctx, r, reading); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}

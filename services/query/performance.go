@@ -39,17 +39,21 @@ func (s *Service) performance(ctx context.Context, r *request, p *aftertouchv1.P
 		return nil, err
 	}
 	var (
-		touches map[dimensions]*touchCounts
+		touches *touches
+		people  people
+		exact   bool
 		credit  *credit
 		seconds map[dimensions]int64
-		people  map[dimensions]*peopleCounts
-		exact   bool
 	)
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() (err error) { touches, err = s.touches(gctx, r, reading); return err })
+	g.Go(func() (err error) {
+		if touches, err = s.touches(gctx, r, reading); err == nil {
+			people, exact, err = s.performancePeople(gctx, r, reading, touches.exposures)
+		}
+		return err
+	})
 	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading); return err })
 	g.Go(func() (err error) { seconds, err = s.convertSeconds(gctx, r, reading); return err })
-	g.Go(func() (err error) { people, exact, err = s.people(gctx, r, reading); return err })
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -60,17 +64,20 @@ func (s *Service) performance(ctx context.Context, r *request, p *aftertouchv1.P
 		}
 		return rows[d]
 	}
-	for d, c := range touches {
+	for d, c := range touches.rows {
 		x := row(d)
 		x.Impressions, x.Viewable, x.Engagements, x.Visits, x.Clicks, x.Invalid = c.impressions, c.viewable, c.engagements, c.visits, c.clicks, c.invalid
 	}
-	for d, c := range people {
-		x := row(d)
-		x.Exposed, x.Acted = c.exposed, c.acted
+	for key, c := range people {
+		// Whoever was exposed was so by a touch; people counted earlier may have had touches that are gone.
+		if d, ok := touches.names[key]; ok && c.exposed > 0 {
+			x := row(d)
+			x.Exposed, x.Acted = c.exposed, c.acted[""]
+		}
 	}
 	for d := range credit.rows {
 		x := row(d)
-		x.Credits = credit.models(d)
+		x.Credits = credit.list(d)
 		x.TimeToConvertP50S = seconds[d]
 	}
 	shown, omitted := credit.order(rows, r)
@@ -80,27 +87,37 @@ func (s *Service) performance(ctx context.Context, r *request, p *aftertouchv1.P
 	}, nil
 }
 
+// touches are the touches of every row, what the rows' keys stand for, and the number of exposures among them.
+type touches struct {
+	rows      map[dimensions]*touchCounts
+	names     map[uint64]dimensions
+	exposures uint64
+}
+
 // touchCounts are the touches of one row.
 type touchCounts struct{ impressions, viewable, engagements, visits, clicks, invalid int64 }
 
-func (s *Service) touches(ctx context.Context, r *request, reading *store.Reading) (map[dimensions]*touchCounts, error) {
-	counts := map[dimensions]*touchCounts{}
+func (s *Service) touches(ctx context.Context, r *request, reading *store.Reading) (*touches, error) {
+	all := &touches{rows: map[dimensions]*touchCounts{}, names: map[uint64]dimensions{}}
 	text := statement("touches.sql", map[string]any{
 		"Dimensions": r.dimensions("slot"), "Names": dimensionNames, "FactHours": reading.FactHours(), "Scope": r.scope(),
 	})
 	err := s.each(ctx, "touches", text, func(rows driver.Rows) error {
 		var (
-			d dimensions
-			n [6]uint64
-			i [5]int64
+			d                            dimensions
+			key                          uint64
+			c                            touchCounts
+			viewable, invalid, exposures uint64
 		)
-		err := rows.Scan(&d[0], &d[1], &d[2], &d[3], &d[4], &i[0], &n[1], &i[2], &i[3], &i[4], &n[5])
-		if c := (touchCounts{i[0], int64(n[1]), i[2], i[3], i[4], int64(n[5])}); c != (touchCounts{}) { // derived tables keep zeros
-			counts[d] = &c
+		err := rows.Scan(&key, &d[0], &d[1], &d[2], &d[3], &d[4], &c.impressions, &viewable, &c.engagements, &c.visits, &c.clicks, &invalid, &exposures)
+		if c.viewable, c.invalid = int64(viewable), int64(invalid); c != (touchCounts{}) { // derived tables keep zeros
+			all.rows[d] = &c
 		}
+		all.names[key] = d
+		all.exposures += exposures
 		return err
 	})
-	return counts, err
+	return all, err
 }
 
 func (s *Service) convertSeconds(ctx context.Context, r *request, reading *store.Reading) (map[dimensions]int64, error) {
@@ -144,8 +161,8 @@ func (c *credit) order(all map[dimensions]*aftertouchv1.PerformanceRow, r *reque
 	return shown, omitted
 }
 
-// models lists the credit of a row by model and currency.
-func (c *credit) models(d dimensions) []*aftertouchv1.ModelCredit {
+// list is the credit of a row by model and currency.
+func (c *credit) list(d dimensions) []*aftertouchv1.ModelCredit {
 	byCurrency := c.rows[d]
 	currencies := make([]string, 0, len(byCurrency))
 	for currency := range byCurrency {

@@ -46,6 +46,8 @@ type Service struct {
 	now      func() time.Time
 	metrics  *metrics
 	graphs   graphCache
+
+	peopleCache peopleCache
 }
 
 // New returns a service that is ready to be registered. It fails for a bad configuration.

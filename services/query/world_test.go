@@ -59,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, store: storetest.Open(t), view: testRegistry(t), metrics: prometheus.NewRegistry()}
 	var err error
 	w.service, err = query.New(query.Default(), query.Deps{
-		Store: w.store, Registry: w.view, Registerer: w.metrics, Logger: slog.New(slog.DiscardHandler),
+		Store: w.store, Registry: w.view, Registerer: w.metrics, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Clock:   func() time.Time { return now },
 		LogEnds: func(context.Context) (map[int32]int64, error) { return map[int32]int64{1: w.offset + 5}, nil },
 	})
@@ -94,7 +94,12 @@ func testRegistry(t testing.TB) *registry.View {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- view.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("the registry's view ended with %v", err)
+		}
+	})
 	must(t, view.WaitReady(storetest.Context(t)))
 	fillRegistry(t, registry.NewStore(client, view, master))
 	return view
@@ -116,7 +121,7 @@ func fillRegistry(t testing.TB, r *registry.Store) {
 		_, err := r.CreateKey(ctx, shop, key, k.secret, "")
 		must(t, err)
 	}
-	for _, id := range []string{"ann", "bob", "cy"} {
+	for _, id := range []string{"ann", "bob", "cy", "creator0", "creator20"} {
 		must(t, r.Write(ctx, shop, &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Creator{
 			Creator: &aftertouchv1.Creator{CreatorId: id, Version: 1, Kind: aftertouchv1.Creator_creator},
 		}}))

@@ -463,7 +463,7 @@ type PerformanceRow struct {
 	// Seconds from the first eligible touch to the conversion, median over the conversions credited; a conversion counts
 	// once for each of the row's links and placements that it was credited through. 0 without any.
 	TimeToConvertP50S int64 `protobuf:"varint,15,opt,name=time_to_convert_p50_s,json=timeToConvertP50S,proto3" json:"time_to_convert_p50_s,omitempty"`
-	// False when exposed and acted are estimates.
+	// False when exposed and acted were counted for an earlier answer, some minutes ago, because there are very many.
 	Exact         bool `protobuf:"varint,16,opt,name=exact,proto3" json:"exact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1757,7 +1757,7 @@ func (x *HealthResponse) GetTotals() map[string]*Totals {
 // HealthRow counts events of one kind, or refusals of one reason.
 type HealthRow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// accepted, refused or flagged.
+	// accepted, duplicate, refused or flagged.
 	Outcome string `protobuf:"bytes,1,opt,name=outcome,proto3" json:"outcome,omitempty"`
 	// Event kind, or transport for refusals.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`

@@ -95,7 +95,7 @@ func performanceSheet(m *aftertouchv1.PerformanceResponse) *sheet {
 	}
 	s.notes = append(omittedNote(m.GetOmittedRows()), versionNote(m.GetDataVersion()))
 	if rows := m.GetRows(); len(rows) > 0 && !rows[0].GetExact() {
-		s.notes = append(s.notes, "exposed and acted are estimates")
+		s.notes = append(s.notes, "exposed and acted were counted for an earlier answer")
 	}
 	return s
 }

@@ -1,2 +1,2 @@
--- Changes whenever the links of the workspace change.
-SELECT count(), sum(cityHash64(from_hash, to_hash)) FROM identities FINAL WHERE workspace = {workspace:String}
+-- Changes whenever the links of the workspace's visitors change.
+SELECT count(), sum(cityHash64(from_hash, to_hash)) FROM identities FINAL WHERE workspace = {workspace:String} AND NOT from_pseudo

@@ -1,0 +1,2 @@
+-- The dimensions that the keys of people.sql stand for.
+SELECT DISTINCT {{.Key}}, {{.Dimensions}} FROM {{.Exposures}}
