@@ -74,6 +74,10 @@ func (d *Dir) Path(epoch uint16, partition int32) string {
 // again.
 func (d *Dir) Open(epoch uint16, partition int32) (*Store, error) {
 	path := d.Path(epoch, partition)
+	// The engine would make the directory.
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %s", ErrNoStore, path)
+	}
 	if _, err := os.Stat(filepath.Join(path, damageMarker)); err == nil {
 		return nil, fmt.Errorf("%w: %s is marked as damaged", ErrNoStore, path)
 	}
@@ -81,7 +85,7 @@ func (d *Dir) Open(epoch uint16, partition int32) (*Store, error) {
 	switch {
 	case err == nil:
 		return s, nil
-	case errors.Is(err, pebble.ErrDBDoesNotExist), errors.Is(err, pebble.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, pebble.ErrDBDoesNotExist), errors.Is(err, pebble.ErrNotFound):
 		return nil, fmt.Errorf("%w: %s", ErrNoStore, path)
 	case pebble.IsCorruptionError(err):
 		return nil, fmt.Errorf("%w: %s is damaged: %w", ErrNoStore, path, err)

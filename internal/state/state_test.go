@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -171,6 +172,10 @@ func TestNoStoreIsSaidWithItsOwnError(t *testing.T) {
 	must(t, d.Drop(1, 0))
 	if _, err := d.Open(1, 0); !errors.Is(err, ErrNoStore) {
 		t.Errorf("dropped store: %v", err)
+	}
+	closeStore(t, create(t, d, 0))
+	if left, err := filepath.Glob(d.Path(1, 0) + "*"); err != nil || len(left) != 1 {
+		t.Errorf("beside the store there is %v, %v", left, err)
 	}
 }
 

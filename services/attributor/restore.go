@@ -79,7 +79,7 @@ func (p *partition) restore(ctx context.Context) (State, error) {
 			return nil, err
 		}
 	}
-	p.log.Warn("state cannot go on, looking for a snapshot", "error", missing)
+	p.log.Info("no state to go on with, looking for a snapshot", "reason", missing)
 	st, err = p.stores.Restore(ctx, p.epoch.Number, p.id, func(m state.Meta) error { return p.check(ctx, &s, m) })
 	if errors.Is(err, state.ErrNoSnapshot) {
 		return p.rebuild(&s, err)
