@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -18,18 +19,25 @@ var errShortValue = errors.New("state: stored value without a header")
 var merger = &pebble.Merger{
 	Name: "aftertouch.deltas.v1",
 	Merge: func(_, value []byte) (pebble.ValueMerger, error) {
-		m := &deltaMerger{}
+		m := mergers.Get().(*deltaMerger)
+		m.day, m.buf, m.ends, m.older = 0, m.buf[:0], m.ends[:0], false
 		return m, m.add(value)
 	},
 }
 
+// mergers keep their buffers from one state to the next: every read of a state merges.
+var mergers = sync.Pool{New: func() any { return new(deltaMerger) }}
+
+// maxPooled is the size from which a merger's buffers are left to the garbage collector.
+const maxPooled = 1 << 20
+
 // deltaMerger gathers operands in the order of their arrival, one after the other in one buffer, and brings them into
 // the order of their age once, in Finish: prepending each operand would copy the state once for each delta.
 type deltaMerger struct {
-	day   uint16
-	buf   []byte
-	ends  []int
-	older bool
+	day      uint16
+	buf, out []byte
+	ends     []int
+	older    bool
 }
 
 func (m *deltaMerger) add(value []byte) error {
@@ -51,19 +59,28 @@ func (m *deltaMerger) MergeOlder(value []byte) error {
 	return m.add(value)
 }
 
-// Finish returns the merged value.
+// Finish returns the merged value, which is good until the closer, the merger itself, is closed.
 func (m *deltaMerger) Finish(bool) ([]byte, io.Closer, error) {
-	out := make([]byte, headerSize, headerSize+len(m.buf))
-	binary.BigEndian.PutUint16(out, m.day)
+	m.out = binary.BigEndian.AppendUint16(m.out[:0], m.day)
 	if !m.older {
-		return append(out, m.buf...), nil, nil
+		m.out = append(m.out, m.buf...)
+		return m.out, m, nil
 	}
+	m.out = slices.Grow(m.out, len(m.buf))
 	for i := range slices.Backward(m.ends) {
 		start := 0
 		if i > 0 {
 			start = m.ends[i-1]
 		}
-		out = append(out, m.buf[start:m.ends[i]]...)
+		m.out = append(m.out, m.buf[start:m.ends[i]]...)
 	}
-	return out, nil, nil
+	return m.out, m, nil
+}
+
+// Close gives the merger's buffers to another state.
+func (m *deltaMerger) Close() error {
+	if cap(m.buf)+cap(m.out) <= maxPooled {
+		mergers.Put(m)
+	}
+	return nil
 }
