@@ -15,9 +15,9 @@ type Config struct {
 	MaxThreads uint `name:"max-threads" help:"Threads of one statement; 0 for the engine's own bound."`
 	// ExactExposures is the number of exposures up to which performance counts people for every answer. Above it exposed
 	// and acted may have been counted up to PeopleAge ago; rows then say exact = false. Default 500,000.
-	ExactExposures uint64
+	ExactExposures uint64 `name:"exact-exposures" help:"Exposures up to which performance counts people for every answer."`
 	// PeopleAge is described there; default 5 min.
-	PeopleAge time.Duration
+	PeopleAge time.Duration `name:"people-age" help:"How old the count of people may be above that."`
 }
 
 // Default returns the defaults.
