@@ -34,3 +34,15 @@ func TestDumpHidesSecrets(t *testing.T) {
 		}
 	}
 }
+
+func TestAFailureIsToldOnceInTheFormOfTheLog(t *testing.T) {
+	missing := []string{"query", "--master-key-file=/nowhere/master.key", "--kafka-brokers=127.0.0.1:1", "--clickhouse-dsn=http://127.0.0.1:1/d"}
+	for format, want := range map[string]string{
+		"text": "aftertouch: opening master-key-file: ", "json": `"msg":"command failed","error":"opening master-key-file: `,
+	} {
+		status, _, errOut := runLine(t, append(missing, "--log-format="+format)...)
+		if status != 1 || strings.Count(errOut, "master-key-file") != 1 || !strings.Contains(errOut, want) {
+			t.Errorf("%s: exit %d, want 1 and once %q:\n%s", format, status, want, errOut)
+		}
+	}
+}

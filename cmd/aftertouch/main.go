@@ -46,6 +46,9 @@ func main() {
 // execute runs one command line and returns its exit status.
 func execute(args []string, out, errOut io.Writer) int {
 	if err := parseAndRun(args, out, errOut); err != nil {
+		if errors.Is(err, errLogged) {
+			return 1
+		}
 		fmt.Fprintln(errOut, "aftertouch: "+strings.ReplaceAll(err.Error(), "\n", "\naftertouch: "))
 		return 1
 	}
@@ -92,8 +95,19 @@ func parseAndRun(args []string, out, errOut io.Writer) error {
 	})
 }
 
+// errLogged marks a failure that the log has already told of.
+var errLogged = errors.New("logged")
+
+// runCommand runs the command until it is done or told to stop. Where machines read the log, its last line is the failure; elsewhere
+// people read it as text.
 func runCommand(chosen command, p *program) error {
-	ctx, restore := run.Signals(context.Background(), telemetry.NewLogger(p.err, p.log))
+	log := telemetry.NewLogger(p.err, p.log)
+	ctx, restore := run.Signals(context.Background(), log)
 	defer restore()
-	return chosen.run(ctx, p)
+	err := chosen.run(ctx, p)
+	if err != nil && p.log.Format == "json" {
+		log.Error("command failed", "error", err)
+		return errLogged
+	}
+	return err
 }

@@ -85,11 +85,8 @@ func (p *Process) Stop(cause error) error {
 		cause = nil
 	}
 	p.stopOnce.Do(func() {
-		if cause = errors.Join(failed, cause); cause != nil {
-			p.log.Error("stopping after a failure", "error", cause)
-		} else {
-			p.log.Info("stopping", "budget", p.config.DrainTimeout)
-		}
+		cause = errors.Join(failed, cause)
+		p.log.Info("stopping", "failed", cause != nil, "budget", p.config.DrainTimeout)
 		p.readiness.Drain()
 		if cause == nil {
 			time.Sleep(p.config.DrainDelay)
