@@ -46,7 +46,7 @@ lint: lint-go lint-api ## Run all linters.
 
 .PHONY: lint-go
 lint-go: ## Lint the Go code.
-	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: lint-api
 lint-api: ## Lint the protobuf files.
