@@ -136,8 +136,8 @@ var scenarios = []scenario{
 	{
 		name: "visits of one link in one half hour are one",
 		tell: func(t *testing.T, c *scene) {
-			for _, minute := range []time.Duration{1, 29, 31} {
-				c.post(t, nil, c.visit("grain-v", c.link("ana"), minute*time.Minute))
+			for _, at := range []time.Duration{time.Minute, 29 * time.Minute, 31 * time.Minute} {
+				c.post(t, nil, c.visit("grain-v", c.link("ana"), at))
 			}
 			c.post(t, nil, c.buy("grain-v", "grain", hour, nil))
 		},

@@ -114,8 +114,10 @@ func fillRegistry(t testing.TB, r *registry.Store) {
 		kind          aftertouchv1.Key_Kind
 		revoked       bool
 	}{
-		{adminKey, "admin", aftertouchv1.Key_secret, false}, {readKey, "read", aftertouchv1.Key_secret, false},
-		{webKey, "collect", aftertouchv1.Key_web, false}, {revoked, "admin", aftertouchv1.Key_secret, true},
+		{adminKey, "admin", aftertouchv1.Key_secret, false},
+		{readKey, "read", aftertouchv1.Key_secret, false},
+		{webKey, "collect", aftertouchv1.Key_web, false},
+		{revoked, "admin", aftertouchv1.Key_secret, true},
 	} {
 		key := &aftertouchv1.Key{KeyId: fmt.Sprint("k", i), Version: 1, Kind: k.kind, Scopes: []string{k.scope}, Revoked: k.revoked, Origins: []string{"*"}}
 		_, err := r.CreateKey(ctx, shop, key, k.secret, "")
