@@ -79,7 +79,7 @@ func TestBadParametersAreRefusedWithARemedy(t *testing.T) {
 		{readKey, "performance?limit=many&format=csv", 400, "invalid_argument", "limit"},
 		{readKey, "performance?format=xml", 400, "invalid_argument", "json or csv"},
 		{readKey, "performance?action=%27", 400, "invalid_argument", "action: "},
-		{readKey, "performance?creater=ann", 400, "invalid_argument", "creater: "},
+		{readKey, "performance?creators=ann", 400, "invalid_argument", "creators: "},
 		{readKey, "performance?as_of=2026-04-01&format=csv", 400, "invalid_argument", "as_of: "},
 	} {
 		code, _, body := w.get(c.key, "/v1/reports/"+c.path)
