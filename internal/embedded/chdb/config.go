@@ -26,6 +26,8 @@ type Config struct {
 	MaxMemory int64
 	// MaxQueryMemory bounds one statement, in bytes; sorting and grouping spill to disk at half of it. Default 0: half of MaxMemory.
 	MaxQueryMemory int64
+	// KeepFree is how much of the disk must stay free, in bytes; inserts and merges that would take it are refused with code 243. Default 256 MiB.
+	KeepFree int64
 	// LogLevel is the level of the engine's own log on stderr: none, fatal, error, warning, information, debug or trace. Default fatal.
 	LogLevel string
 }
@@ -36,6 +38,7 @@ func Default() Config {
 		Addr:       "127.0.0.1:0",
 		MaxQueries: max(16, 4*runtime.NumCPU()),
 		MaxThreads: runtime.NumCPU(),
+		KeepFree:   256 << 20,
 		LogLevel:   "fatal",
 	}
 }
@@ -51,6 +54,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxThreads == 0 {
 		c.MaxThreads = d.MaxThreads
+	}
+	if c.KeepFree == 0 {
+		c.KeepFree = d.KeepFree
 	}
 	if c.LogLevel == "" {
 		c.LogLevel = d.LogLevel
@@ -75,6 +81,9 @@ func (c Config) Validate() error {
 	}
 	if c.MaxQueryMemory < 0 {
 		errs = append(errs, fmt.Errorf("max_query_memory is %d: it must not be negative", c.MaxQueryMemory))
+	}
+	if c.KeepFree < 0 {
+		errs = append(errs, fmt.Errorf("keep_free is %d: it must not be negative", c.KeepFree))
 	}
 	switch c.LogLevel {
 	case "", "none", "fatal", "error", "warning", "information", "debug", "trace":

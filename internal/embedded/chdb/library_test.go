@@ -87,6 +87,7 @@ func TestABadConfigurationIsRefused(t *testing.T) {
 		"max_threads":      func(c *Config) { c.MaxThreads = 5000 },
 		"max_memory":       func(c *Config) { c.MaxMemory = 1 << 20 },
 		"max_query_memory": func(c *Config) { c.MaxQueryMemory = -1 },
+		"keep_free":        func(c *Config) { c.KeepFree = -1 },
 		"log_level":        func(c *Config) { c.LogLevel = "<xml>" },
 	} {
 		bad := good

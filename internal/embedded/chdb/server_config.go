@@ -6,7 +6,8 @@ import (
 )
 
 // serverConfig is the engine's own configuration file. fsync of parts and directories is the default for every MergeTree table, so that an
-// acknowledged insert survives a crash of the machine, whatever the table's definition says.
+// acknowledged insert survives a crash of the machine, whatever the table's definition says. On a full disk inserts and merges are refused
+// before a write can fail: the engine was seen to put parts into place whose files were empty for want of space.
 func (c Config) serverConfig() []byte {
 	memory := c.maxMemory()
 	return fmt.Appendf(nil, `<clickhouse>
@@ -18,8 +19,9 @@ func (c Config) serverConfig() []byte {
 		<fsync_after_insert>1</fsync_after_insert>
 		<fsync_part_directory>1</fsync_part_directory>
 	</merge_tree>
+	<storage_configuration><disks><default><keep_free_space_bytes>%d</keep_free_space_bytes></default></disks></storage_configuration>
 </clickhouse>
-`, memory, memory/16, memory/16, c.LogLevel)
+`, memory, memory/16, memory/16, c.LogLevel, c.KeepFree)
 }
 
 // sessionSettings are set for every statement, before the caller's own.
