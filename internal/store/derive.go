@@ -230,6 +230,9 @@ func (d *Deriver) renewFacts(ctx context.Context, group []dirtyHour, version uin
 	if err := d.conn.Exec(ctx, statement("fact_hours.sql", args)); err != nil {
 		return fmt.Errorf("making fact_hours anew: %w", err)
 	}
+	if err := d.conn.Exec(ctx, statement("fact_days.sql", args)); err != nil {
+		return fmt.Errorf("making fact_days anew: %w", err)
+	}
 	ranges, err := d.ranges(ctx, args.LogDay)
 	if err != nil {
 		return err
@@ -266,12 +269,15 @@ func (d *Deriver) ranges(ctx context.Context, logDay uint16) ([]string, error) {
 }
 
 func (d *Deriver) renewJourneys(ctx context.Context, group []dirtyHour, version uint64) error {
-	hours, _ := groupTimes(group)
-	args := statementArgs{Version: version, Hours: integers(hours), Touches: true}
+	hours, days := groupTimes(group)
+	args := statementArgs{Version: version, Hours: integers(hours), Days: integers(days), Touches: true}
 	args.Where = "toUnixTimestamp(toStartOfHour(time)) IN (" + args.Hours + ")"
 	args.Rows = statement("entries.sql", args)
 	if err := d.conn.Exec(ctx, statement("conversion_hours.sql", args)); err != nil {
 		return fmt.Errorf("making conversion_hours anew: %w", err)
+	}
+	if err := d.conn.Exec(ctx, statement("conversion_days.sql", args)); err != nil {
+		return fmt.Errorf("making conversion_days anew: %w", err)
 	}
 	return nil
 }

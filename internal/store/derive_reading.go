@@ -132,14 +132,14 @@ func (r *Reading) factsWhere(column string, unit int64) string {
 	return "(" + strings.Join(parts, " OR ") + ")"
 }
 
-// journeysWhere returns the condition for dirty hours on column.
-func (r *Reading) journeysWhere(column string) string {
+// journeysWhere returns the condition for dirty hours on column; unit is the grain in seconds that ranges are widened to.
+func (r *Reading) journeysWhere(column string, unit int64) string {
 	if len(r.journeys) == 0 {
 		return "false"
 	}
 	parts := make([]string, len(r.journeys))
 	for i, h := range r.journeys {
-		parts[i] = between(column, h, hourSeconds)
+		parts[i] = between(column, h, unit)
 	}
 	return "(" + strings.Join(parts, " OR ") + ")"
 }
@@ -176,16 +176,44 @@ func (r *Reading) slots() string {
 	return "slot >= " + instant(r.From) + " AND slot < " + instant(r.To)
 }
 
+// fullDays returns the condition for slots of the UTC days that are wholly in the period.
+func (r *Reading) fullDays() string {
+	const day = daySeconds * 1000
+	from, to := (r.From+day-1)/day*day, r.To/day*day
+	return "(slot >= " + instant(from) + " AND slot < " + instant(max(from, to)) + ")"
+}
+
+// Grain says how fine slots must be.
+type Grain int
+
+// Grains. ByDay is for reports that group by no time, or by UTC days: full days come as one slot, the start of the day.
+const (
+	ByQuarter Grain = iota
+	ByDay
+)
+
+// clean returns what is derived: by quarter, or also by day, from the tables named table + _hours and _days. dirtyDays and
+// dirtyHours are conditions on slots.
+func (r *Reading) clean(columns, table, where string, grain Grain, dirtyDays, dirtyHours string) string {
+	const from = " FINAL WHERE workspace = {workspace:String} AND "
+	if grain == ByQuarter {
+		return "SELECT " + columns + " FROM " + table + "_hours" + from + where + r.slots() + " AND NOT " + dirtyHours
+	}
+	return "SELECT " + columns + " FROM " + table + "_days" + from + where + r.fullDays() + " AND NOT " + dirtyDays +
+		"\nUNION ALL\nSELECT " + columns + " FROM " + table + "_hours" + from + where + r.slots() +
+		" AND (NOT " + r.fullDays() + " OR " + dirtyDays + ") AND NOT " + dirtyHours
+}
+
 // FactHours returns fact_hours for the period.
-func (r *Reading) FactHours() string {
-	derived := "SELECT workspace, slot, log_day, campaign_id, creator_id, placement_id, link_id, kind, events, invalid, viewable," +
-		" exposing, duplicates, flags FROM fact_hours FINAL WHERE workspace = {workspace:String} AND " + r.slots()
+func (r *Reading) FactHours(grain Grain) string {
+	const columns = "workspace, slot, log_day, campaign_id, creator_id, placement_id, link_id, kind, events, invalid, viewable," +
+		" exposing, duplicates, flags"
+	derived := r.clean(columns, "fact", "", grain, r.factsWhere("slot", daySeconds), r.factsWhere("slot", hourSeconds))
 	if len(r.facts) == 0 {
 		return "(" + derived + ")"
 	}
 	rows := statement("facts.sql", statementArgs{Where: r.period("time") + " AND " + r.factsWhere("time", hourSeconds)})
-	return "(" + derived + " AND NOT " + r.factsWhere("slot", hourSeconds) +
-		"\nUNION ALL\n" + rows + ")"
+	return "(" + derived + "\nUNION ALL\n" + rows + ")"
 }
 
 // daySeconds is a day in seconds.
@@ -212,21 +240,20 @@ func (r *Reading) Exposures(since int64, where string) string {
 }
 
 // ConversionHours returns the entries of conversion_hours for the period: outcomes, and credit of entry conversion, or with
-// touches of entry touch.
-func (r *Reading) ConversionHours(touches bool) string {
+// touches of entry touch; that is by quarter only.
+func (r *Reading) ConversionHours(touches bool, grain Grain) string {
 	entry := "conversion"
 	if touches {
-		entry = "touch"
+		entry, grain = "touch", ByQuarter
 	}
 	const columns = "entry, slot, action, currency, status, reason, campaign_id, creator_id, placement_id, link_id, conversions, value_minor," +
 		" credit_first_touch, credit_last_touch, credit_linear, credit_position_based, credit_time_decay," +
 		" value_first_touch, value_last_touch, value_linear, value_position_based, value_time_decay, convert_seconds"
-	derived := "SELECT " + columns + " FROM conversion_hours FINAL WHERE workspace = {workspace:String} AND entry IN ('outcome', '" +
-		entry + "') AND " + r.slots()
+	where := "entry IN ('outcome', '" + entry + "') AND "
+	derived := r.clean(columns, "conversion", where, grain, r.journeysWhere("hour", daySeconds), r.journeysWhere("hour", hourSeconds))
 	if len(r.journeys) == 0 {
 		return "(" + derived + ")"
 	}
-	rows := statement("entries.sql", statementArgs{Where: r.journeysWhere("time"), Touches: touches, From: r.From, To: r.To})
-	return "(" + derived + " AND NOT " + r.journeysWhere("hour") +
-		"\nUNION ALL\nSELECT " + columns + " FROM (" + rows + ") WHERE entry IN ('outcome', '" + entry + "'))"
+	rows := statement("entries.sql", statementArgs{Where: r.journeysWhere("time", hourSeconds), Touches: touches, From: r.From, To: r.To})
+	return "(" + derived + "\nUNION ALL\nSELECT " + columns + " FROM (" + rows + ") WHERE entry IN ('outcome', '" + entry + "'))"
 }

@@ -37,10 +37,26 @@ func benchSize(name string, size int) int {
 // benchStep bounds the rows of one generating statement.
 const benchStep = 1_000_000
 
-// benchWorld fills a database with generated rows and derives everything.
+// benchWorld returns a service over a database that is filled with generated rows, everything derived; or over the database
+// that AFTERTOUCH_BENCH_DSN names, which an earlier run filled.
 func benchWorld(b *testing.B) (*query.Service, *store.Store) {
 	b.Helper()
-	s := storetest.Open(b)
+	var s *store.Store
+	if dsn := os.Getenv("AFTERTOUCH_BENCH_DSN"); dsn != "" {
+		s = storetest.OpenDSN(b, dsn, store.Default())
+	} else {
+		s = storetest.Open(b)
+		fillBench(b, s)
+	}
+	service, err := query.New(query.Default(), query.Deps{
+		Store: s, Registry: testRegistry(b), Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now },
+	})
+	must(b, err)
+	return service, s
+}
+
+func fillBench(b *testing.B, s *store.Store) {
+	b.Helper()
 	start := now.Add(-90 * 24 * time.Hour)
 	visitors := benchFacts / 20
 	run := func(file string, rows int) {
@@ -66,11 +82,6 @@ func benchWorld(b *testing.B) (*query.Service, *store.Store) {
 	n, err := d.Refresh(context.Background())
 	must(b, err)
 	b.Logf("derived %d hours in %s", n, time.Since(began).Round(time.Millisecond))
-	service, err := query.New(query.Default(), query.Deps{
-		Store: s, Registry: testRegistry(b), Logger: slog.New(slog.DiscardHandler), Clock: func() time.Time { return now },
-	})
-	must(b, err)
-	return service, s
 }
 
 func withoutComments(text string) string {

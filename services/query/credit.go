@@ -46,7 +46,7 @@ func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading
 	}
 	text := statement("credit.sql", map[string]any{
 		"Names": dimensionNames, "DimensionOf": r.dimensionOf("slot"), "Models": c.models(),
-		"Scope": r.scope(), "ActionScope": r.actionScope(), "ConversionHours": reading.ConversionHours(r.touches),
+		"Scope": r.scope(), "ActionScope": r.actionScope(), "ConversionHours": reading.ConversionHours(r.touches, r.grain()),
 	})
 	if err := s.each(ctx, "credit", text, c.scan); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func (s *Service) health(ctx context.Context, r *request, p *aftertouchv1.Parame
 	if err != nil {
 		return nil, err
 	}
-	args := map[string]any{"FactHours": reading.FactHours(), "From": instant(reading.From), "To": instant(reading.To)}
+	args := map[string]any{"FactHours": reading.FactHours(r.grain()), "From": instant(reading.From), "To": instant(reading.To)}
 	var (
 		accepted, flagged, refused []*aftertouchv1.HealthRow
 		credit                     *credit

@@ -100,7 +100,7 @@ type touchCounts struct{ impressions, viewable, engagements, visits, clicks, inv
 func (s *Service) touches(ctx context.Context, r *request, reading *store.Reading) (*touches, error) {
 	all := &touches{rows: map[dimensions]*touchCounts{}, names: map[uint64]dimensions{}}
 	text := statement("touches.sql", map[string]any{
-		"Dimensions": r.dimensions("slot"), "Names": dimensionNames, "FactHours": reading.FactHours(), "Scope": r.scope(),
+		"Dimensions": r.dimensions("slot"), "Names": dimensionNames, "FactHours": reading.FactHours(r.grain()), "Scope": r.scope(),
 	})
 	err := s.each(ctx, "touches", text, func(rows driver.Rows) error {
 		var (
@@ -123,7 +123,7 @@ func (s *Service) touches(ctx context.Context, r *request, reading *store.Readin
 func (s *Service) convertSeconds(ctx context.Context, r *request, reading *store.Reading) (map[dimensions]int64, error) {
 	medians := map[dimensions]int64{}
 	text := statement("convert.sql", map[string]any{
-		"Dimensions": r.dimensions("slot"), "Names": dimensionNames, "ConversionHours": reading.ConversionHours(false),
+		"Dimensions": r.dimensions("slot"), "Names": dimensionNames, "ConversionHours": reading.ConversionHours(false, r.grain()),
 		"Scope": r.scope(), "ActionScope": r.actionScope(),
 	})
 	err := s.each(ctx, "time to convert", text, func(rows driver.Rows) error {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"text/template"
+	"time"
+
+	"github.com/aftertouch-io/aftertouch/internal/store"
 )
 
 //go:embed sql/*.sql
@@ -64,6 +67,14 @@ func (r *request) dimensionOf(slot string) map[string]string {
 
 // dimensionNames are the aliases of dimensions.
 const dimensionNames = "dcampaign, dcreator, dplacement, dlink, dday"
+
+// grain says whether days must be told apart that are no UTC days.
+func (r *request) grain() store.Grain {
+	if r.groups(byDay) && r.zone != time.UTC {
+		return store.ByQuarter
+	}
+	return store.ByDay
+}
 
 func (r *request) groups(dimension string) bool {
 	for _, d := range r.by {

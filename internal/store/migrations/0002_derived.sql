@@ -101,6 +101,20 @@ PARTITION BY toYYYYMM(hour)
 ORDER BY (workspace, entry, slot, hour, action, currency, status, reason, campaign_id, creator_id, placement_id, link_id)
 SETTINGS {{.Durable}};
 
+-- fact_days and conversion_days: the same by UTC day, made from the rows by quarter: slot and hour are the day's start. A period's
+-- full, clean days are read from here. There is no entry touch.
+CREATE TABLE IF NOT EXISTS fact_days {{.OnCluster}} AS fact_hours
+ENGINE = {{.Replacing "version"}}
+PARTITION BY toYear(slot)
+ORDER BY (workspace, slot, log_day, campaign_id, creator_id, placement_id, link_id, kind)
+SETTINGS {{.Durable}};
+
+CREATE TABLE IF NOT EXISTS conversion_days {{.OnCluster}} AS conversion_hours
+ENGINE = {{.Replacing "version"}}
+PARTITION BY toYear(hour)
+ORDER BY (workspace, entry, slot, hour, action, currency, status, reason, campaign_id, creator_id, placement_id, link_id)
+SETTINGS {{.Durable}};
+
 -- derived_hours: the sum of the marks (dirty_hours.next_offset) that were there before an hour was last made anew. The
 -- hour is clean while the sum of its marks is the same.
 CREATE TABLE IF NOT EXISTS derived_hours {{.OnCluster}} (
