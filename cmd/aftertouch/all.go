@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/aftertouch-io/aftertouch/internal/eventlog"
@@ -59,7 +60,11 @@ func (c *allCmd) masterKeyFile() string {
 }
 
 func (c *allCmd) run(ctx context.Context, p *program) (err error) {
-	master, err := privacy.ReadOrMakeMasterKey(c.masterKeyFile())
+	open := privacy.ReadOrMakeMasterKey
+	if _, err := os.Stat(filepath.Join(c.DataDir, "kafka")); err == nil {
+		open = privacy.ReadMasterKey // the registry there was sealed under a key that must be brought back; another one would not do
+	}
+	master, err := open(c.masterKeyFile())
 	if err != nil {
 		return fmt.Errorf("opening master-key-file: %w", err)
 	}
@@ -91,6 +96,10 @@ func (c *allCmd) start(s *process, p *program, e *engines, master *privacy.Maste
 	if err != nil {
 		return err
 	}
+	// At once: they are stored as hashes only, and a later failure, such as a port in use, must not swallow them.
+	if err := c.Bootstrap.printKeys(p, keys); err != nil {
+		return err
+	}
 	if err := b.openWriter(s); err != nil {
 		return err
 	}
@@ -104,8 +113,5 @@ func (c *allCmd) start(s *process, p *program, e *engines, master *privacy.Maste
 	if err := startAPI(s, b, c.API); err != nil {
 		return err
 	}
-	if err := s.serve(); err != nil {
-		return err
-	}
-	return c.Bootstrap.printKeys(p, keys)
+	return s.serve()
 }

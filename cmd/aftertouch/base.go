@@ -43,7 +43,7 @@ func newBase(s *process, kafka *eventlog.Client, master *privacy.MasterKey) (*ba
 // bootstrap makes or compares the topics, starts to read the registry, and gives an empty one its epoch and first workspace.
 func (b *base) bootstrap(s *process, topics eventlog.TopicSettings, given bootstrapSettings) (registry.BootstrapKeys, error) {
 	if err := eventlog.EnsureTopics(s.Context(), b.kafka, topics); err != nil {
-		return registry.BootstrapKeys{}, fmt.Errorf("preparing the topics: %w", err)
+		return registry.BootstrapKeys{}, fmt.Errorf("preparing the topics (--kafka-brokers): %w", err)
 	}
 	s.Start("registry view", b.view.Run)
 	keys, err := registry.Bootstrap(s.Context(), b.registry, registry.BootstrapOptions{
