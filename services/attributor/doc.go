@@ -19,7 +19,8 @@
 //
 //  1. Read records [a, b) and apply them: state changes gather in a batch of the state's store, uncommitted; rows and
 //     messages in memory. Records wait until the registry has what they were stamped with. Records that cannot be applied
-//     go to the dead letters.
+//     go to the dead letters. Now and then a few entities that the horizon has passed are looked at, and what they keep
+//     for nothing is dropped; that changes no row, so it does not matter when it happens.
 //  2. Append the messages to the log, acknowledged by all replicas in sync.
 //  3. Insert the rows, acknowledged as durable; the progress row last.
 //  4. Commit the state's batch with next offset b, synced, only if the next offset is still a.
