@@ -9,6 +9,7 @@ import (
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"golang.org/x/sync/errgroup"
 )
 
 // Reading says, for one report over one workspace and period, which hours are read from the derived tables and which from
@@ -40,27 +41,30 @@ const slotMillis = 15 * 60 * 1000
 // conversions after the period are looked at as well, for credit that falls on the time of touches.
 func NewReading(ctx context.Context, conn driver.Conn, workspace string, from, to time.Time, touches bool) (*Reading, error) {
 	r := &Reading{From: from.UnixMilli(), To: to.UnixMilli()}
-	toHour := (r.To + hourSeconds*1000 - 1) / (hourSeconds * 1000) * hourSeconds
-	dirty, err := workspaceDirty(ctx, conn, workspace, sourceFacts, 0, toHour, r.edges())
-	if err != nil {
-		return nil, err
-	}
-	r.facts = partitionRanges(dirty)
-	journeysFrom, journeysTo := r.From/1000/hourSeconds*hourSeconds, toHour
+	const hour = hourSeconds * 1000
+	toHour := (r.To + hour - 1) / hour * hourSeconds
 	edges := r.edges()
-	if touches {
-		journeysTo = maxHour
-		if len(edges) > 0 {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		dirty, err := workspaceDirty(ctx, conn, workspace, sourceFacts, 0, toHour, edges)
+		r.facts = partitionRanges(dirty)
+		return err
+	})
+	g.Go(func() error {
+		if touches && len(edges) > 0 {
 			// A touch in the period's first or last, broken quarter of an hour may belong to any conversion.
 			r.journeys = []hours{{0, maxHour}}
-			return r, nil
+			return nil
 		}
-	}
-	if dirty, err = workspaceDirty(ctx, conn, workspace, sourceJourneys, journeysFrom, journeysTo, edges); err != nil {
-		return nil, err
-	}
-	r.journeys = hourRanges(dirty)
-	return r, nil
+		last := toHour
+		if touches {
+			last = maxHour
+		}
+		dirty, err := workspaceDirty(ctx, conn, workspace, sourceJourneys, r.From/hour*hourSeconds, last, edges)
+		r.journeys = hourRanges(dirty)
+		return err
+	})
+	return r, g.Wait()
 }
 
 // maxHour is past every time that DateTime can hold.
