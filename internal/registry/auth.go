@@ -53,7 +53,8 @@ func ParseScopes(words []string) (s Scope, unknown string) {
 	return s, unknown
 }
 
-// Authenticate returns the key of a key string, and no reason; or nil and UnknownKey or RevokedKey.
+// Authenticate returns the key of a key string, and no reason; or nil and UnknownKey, or the key and RevokedKey: whose it was is
+// worth counting.
 func (v *View) Authenticate(key string) (*Key, event.Reason) { return v.Snapshot().Authenticate(key) }
 
 // Authenticate is View.Authenticate on a snapshot.
@@ -66,7 +67,7 @@ func (s *Snapshot) Authenticate(key string) (*Key, event.Reason) {
 		return nil, event.UnknownKey
 	}
 	if k.Revoked {
-		return nil, event.RevokedKey
+		return k, event.RevokedKey
 	}
 	return k, ""
 }

@@ -163,7 +163,10 @@ func TestRevokedKeyIsSeenByAnotherViewWithinTwoSeconds(t *testing.T) {
 	start := time.Now()
 	must(t, s.Write(t.Context(), "shop", &aftertouchv1.RegistryRecord{Object: &aftertouchv1.RegistryRecord_Key{Key: revoked}}))
 	for {
-		if _, reason := other.Authenticate(secret); reason == event.RevokedKey {
+		if k, reason := other.Authenticate(secret); reason == event.RevokedKey {
+			if k == nil {
+				t.Error("a revoked key is nobody's")
+			}
 			break
 		}
 		if time.Since(start) > 2*time.Second {

@@ -43,7 +43,7 @@ func (c *Collector) authenticate(key, origin string) (*caller, *registry.Key, ev
 	snapshot := c.registry.Snapshot()
 	k, reason := snapshot.Authenticate(key)
 	if reason != "" {
-		return nil, nil, reason
+		return nil, k, reason
 	}
 	if reason = k.CheckScope(registry.ScopeCollect); reason == "" {
 		reason = k.CheckOrigin(origin)
