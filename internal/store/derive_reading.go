@@ -254,7 +254,8 @@ func (r *Reading) ConversionHours(touches bool, grain Grain) string {
 		" credit_first_touch, credit_last_touch, credit_linear, credit_position_based, credit_time_decay," +
 		" value_first_touch, value_last_touch, value_linear, value_position_based, value_time_decay, convert_seconds"
 	where := "entry IN ('outcome', '" + entry + "') AND "
-	derived := r.clean(columns, "conversion", where, grain, r.journeysWhere("hour", daySeconds), r.journeysWhere("hour", hourSeconds))
+	// By day there are outcomes and conversions only, whose hour is that of their slot; and slot is what the table is sorted by.
+	derived := r.clean(columns, "conversion", where, grain, r.journeysWhere("slot", daySeconds), r.journeysWhere("hour", hourSeconds))
 	if len(r.journeys) == 0 {
 		return "(" + derived + ")"
 	}

@@ -22,22 +22,25 @@ type credit struct {
 	// outcomes and all credit of model by currency.
 	outcomes map[string]*outcomes
 	credited map[string]amount
-	// rows is credit by dimensions and currency.
-	rows map[dimensions]map[string]*byModel
+	// rows is credit by dimensions and currency, seconds the median time to convert by dimensions, if asked for.
+	rows    map[dimensions]map[string]*byModel
+	seconds map[dimensions]int64
 }
 
 // creditTotals is credit for reports whose rows are no credit: of one model, without dimensions.
 func (s *Service) creditTotals(ctx context.Context, r *request, reading *store.Reading) (*credit, error) {
 	plain := *r
 	plain.by, plain.allModels, plain.model = nil, false, r.totalsModel()
-	return s.credit(ctx, &plain, reading)
+	return s.credit(ctx, &plain, reading, false)
 }
 
-// credit reads outcomes and credit of the period in one statement.
-func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading) (*credit, error) {
+// credit reads outcomes and credit of the period in one statement, and with median the time to convert, which is that of
+// conversion basis.
+func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading, median bool) (*credit, error) {
 	c := &credit{
 		model: r.totalsModel(), touches: r.touches,
 		outcomes: map[string]*outcomes{}, credited: map[string]amount{}, rows: map[dimensions]map[string]*byModel{},
+		seconds: map[dimensions]int64{},
 	}
 	for m := range attribution.Model(attribution.NumModels) {
 		if r.allModels || m == r.model {
@@ -46,7 +49,7 @@ func (s *Service) credit(ctx context.Context, r *request, reading *store.Reading
 	}
 	text := statement("credit.sql", map[string]any{
 		"Names": dimensionNames, "DimensionOf": r.dimensionOf("slot"), "Models": c.models(),
-		"Scope": r.scope(), "ActionScope": r.actionScope(), "ConversionHours": reading.ConversionHours(r.touches, r.grain()),
+		"Scope": r.scope(), "Median": median, "ActionScope": r.actionScope(), "ConversionHours": reading.ConversionHours(r.touches, r.grain()),
 	})
 	if err := s.each(ctx, "credit", text, c.scan); err != nil {
 		return nil, err
@@ -79,6 +82,8 @@ func (c *credit) balanced() (currency string, ok bool) {
 
 func (c *credit) scan(rows driver.Rows) error {
 	var (
+		allCurrencies                uint64
+		median                       uint32
 		part, currency, outcome, why string
 		d                            dimensions
 		conversions                  uint64
@@ -86,12 +91,18 @@ func (c *credit) scan(rows driver.Rows) error {
 		parts                        [attribution.NumModels]uint64
 		values                       [attribution.NumModels]int64
 	)
-	dest := []any{&part, &d[0], &d[1], &d[2], &d[3], &d[4], &currency, &outcome, &why, &conversions, &value}
+	dest := []any{&allCurrencies, &part, &d[0], &d[1], &d[2], &d[3], &d[4], &currency, &outcome, &why, &conversions, &value, &median}
 	for _, m := range c.asked {
 		dest = append(dest, &parts[m], &values[m])
 	}
 	if err := rows.Scan(dest...); err != nil {
 		return err
+	}
+	if allCurrencies != 0 {
+		if part == "r" {
+			c.seconds[d] = int64(median)
+		}
+		return nil
 	}
 	o := c.outcomes[currency]
 	if o == nil {

@@ -52,8 +52,10 @@ func (s *Service) performance(ctx context.Context, r *request, p *aftertouchv1.P
 		}
 		return err
 	})
-	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading); return err })
-	g.Go(func() (err error) { seconds, err = s.convertSeconds(gctx, r, reading); return err })
+	g.Go(func() (err error) { credit, err = s.credit(gctx, r, reading, !r.touches); return err })
+	if r.touches { // credit by the time of the touch has no time to convert
+		g.Go(func() (err error) { seconds, err = s.convertSeconds(gctx, r, reading); return err })
+	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -78,7 +80,9 @@ func (s *Service) performance(ctx context.Context, r *request, p *aftertouchv1.P
 	for d := range credit.rows {
 		x := row(d)
 		x.Credits = credit.list(d)
-		x.TimeToConvertP50S = seconds[d]
+		if x.TimeToConvertP50S = credit.seconds[d]; r.touches {
+			x.TimeToConvertP50S = seconds[d]
+		}
 	}
 	shown, omitted := credit.order(rows, r)
 	return &aftertouchv1.PerformanceResponse{
