@@ -53,7 +53,11 @@ func newProcess(ctx context.Context, p *program, c run.Config) (*process, error)
 		grpc.MaxRecvMsgSize(maxMessageBytes),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 	)...)
-	run.RegisterOps(s.mux, s.readiness, s.metrics, api.OpenAPI)
+	openAPI, err := api.OpenAPI()
+	if err != nil {
+		return nil, err
+	}
+	run.RegisterOps(s.mux, s.readiness, s.metrics, openAPI)
 	return s, nil
 }
 

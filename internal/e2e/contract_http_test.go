@@ -244,3 +244,24 @@ func (c *scene) testRegistryInParallel(t *testing.T) {
 		t.Errorf("one version written %d times at once: %v", writers, count)
 	}
 }
+
+// testDescription calls everything that /openapi.json describes: it is there.
+func (c *scene) testDescription(t *testing.T) {
+	var described struct {
+		Swagger string
+		Paths   map[string]map[string]json.RawMessage
+	}
+	status, body := c.request(t, http.MethodGet, "/openapi.json", nil, nil)
+	if err := json.Unmarshal(body, &described); err != nil || status != http.StatusOK || described.Swagger != "2.0" || len(described.Paths) < 30 {
+		t.Fatalf("/openapi.json: %d %v %d paths", status, err, len(described.Paths))
+	}
+	for path, methods := range described.Paths {
+		for method := range methods {
+			status, body := c.request(t, strings.ToUpper(method), strings.NewReplacer("{", "no-", "}", "").Replace(path), nil, nil)
+			missing := status == http.StatusNotFound && !strings.Contains(string(body), "there is no ")
+			if missing || status == http.StatusMethodNotAllowed || status >= http.StatusInternalServerError {
+				t.Errorf("%s %s is described and not served: %d %s", method, path, status, body)
+			}
+		}
+	}
+}

@@ -73,6 +73,7 @@ func TestContract(t *testing.T) {
 	t.Run("reports", func(t *testing.T) { c.testReportParameters(t, keys) })
 	t.Run("gRPC", func(t *testing.T) { c.testGRPC(t, keys) })
 	t.Run("registry in parallel", func(t *testing.T) { c.testRegistryInParallel(t) })
+	t.Run("description", func(t *testing.T) { c.testDescription(t) })
 	t.Run("every reason is counted", func(t *testing.T) { c.testEveryReasonIsCounted(t) })
 	if status := s.terminate(t); status != 0 {
 		t.Errorf("SIGTERM: exit status %d", status)
