@@ -162,9 +162,10 @@ func between(column string, h hours, unit int64) string {
 }
 
 // ReadSettings are the settings that statements over the tables are read with: FINAL may work on each partition alone, as
-// the partition key of every table is a part of its identity.
+// the partition key of every table is a part of its identity; and conditions on columns of an identity, and only those, may
+// leave rows out before FINAL chooses among versions.
 func ReadSettings() clickhouse.Settings {
-	return clickhouse.Settings{"do_not_merge_across_partitions_select_final": 1}
+	return clickhouse.Settings{"do_not_merge_across_partitions_select_final": 1, "optimize_move_to_prewhere_if_final": 1}
 }
 
 // instant writes a time in Unix ms.
