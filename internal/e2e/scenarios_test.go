@@ -338,6 +338,7 @@ func TestScenariosComeOutAsByHand(t *testing.T) {
 		})
 	}
 	t.Run("exposure", func(t *testing.T) { testExposure(t, newScene(t, s, "exposure")) })
+	t.Run("consent", func(t *testing.T) { testConsent(t, newScene(t, s, "consent")) })
 	t.Run("health", func(t *testing.T) { testHealth(t, newScene(t, s, "health")) })
 	c.settle(t)
 	for _, story := range scenarios {

@@ -118,3 +118,31 @@ func testHealth(t *testing.T, c *scene) {
 		await(t, outcome, want, func() string { return c.health(t, outcome) })
 	}
 }
+
+// testConsent asks for consent before anything is known of anybody (P2).
+func testConsent(t *testing.T, c *scene) {
+	change := fields{"consent_required": true, "honour_do_not_track": true, "replaces_version": 1}
+	if status, body := c.request(t, "PUT", "/v1/workspaces/"+c.name, change, nil); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	granted := func(e fields) fields { return with(e, fields{"consent": fields{"state": "granted"}}) }
+	token := c.token(t, "/c/"+c.link("ana")+"?at_vid=yes-v") // nobody was asked yet: the click is nobody's
+	time.Sleep(5 * time.Millisecond)
+	c.post(t, nil, granted(fields{"visitor_id": "yes-v", "click_id": token, "visit": fields{}}),
+		granted(with(c.buy("yes-v", "yes", 0, nil), fields{"event_time": nil})),
+		c.click("silent-v", c.link("ana"), 0), c.buy("silent-v", "silent", hour, nil))
+	untracked := c.browser("")
+	untracked["DNT"] = "1"
+	c.post(t, untracked, granted(c.click("untracked-v", c.link("ana"), 0)), granted(c.buy("untracked-v", "untracked", hour, nil)))
+
+	c.awaitReceipt(t, "yes", "attributed of visitor 4900EUR | click ana 1 | visit ana click_evidence")
+	c.awaitReceipt(t, "silent", "excluded:no_consent of nobody 4900EUR")
+	c.awaitReceipt(t, "untracked", "excluded:no_consent of nobody 4900EUR")
+	var answer struct {
+		Rows []struct{ Exposed, Acted string }
+	}
+	c.report(t, "exposure?creator=ana", &answer)
+	if len(answer.Rows) != 1 || answer.Rows[0].Exposed != "1" || answer.Rows[0].Acted != "1" {
+		t.Errorf("exposed are %+v, want the one who agreed", answer.Rows)
+	}
+}
