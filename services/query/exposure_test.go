@@ -303,6 +303,18 @@ func TestExposureEqualsANaiveCount(t *testing.T) {
 			{daysAgo(41.37), daysAgo(12.913), 5 * 24 * time.Hour},
 			{daysAgo(61), daysAgo(20), 12 * time.Hour},
 		} {
+			// All creators in one statement, which joins the other way round.
+			all := exposureLines(t, w, &aftertouchv1.Parameters{
+				From: p.from.Format(time.RFC3339Nano), To: p.to.Format(time.RFC3339Nano), Within: p.within.String(),
+			})
+			var wantAll []string
+			for _, creator := range []string{"ann", "bob"} {
+				wantAll = append(wantAll, o.lines(creator, actions, p.from, p.to, p.within)...)
+			}
+			slices.Sort(wantAll)
+			if diff := cmp.Diff(wantAll, all); diff != "" {
+				t.Errorf("derived %v, all creators, %v (-oracle +report):\n%s", derived, p, diff)
+			}
 			for _, creator := range []string{"ann", "bob"} {
 				got := exposureLines(t, w, &aftertouchv1.Parameters{
 					Creator: creator, From: p.from.Format(time.RFC3339Nano), To: p.to.Format(time.RFC3339Nano), Within: p.within.String(),

@@ -2,6 +2,7 @@ package query_test
 
 import (
 	"fmt"
+	"log/slog"
 	"math/big"
 	"math/rand/v2"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	aftertouchv1 "github.com/aftertouch-io/aftertouch/api/aftertouch/v1"
 	"github.com/aftertouch-io/aftertouch/internal/attribution"
 	"github.com/aftertouch-io/aftertouch/internal/event"
+	"github.com/aftertouch-io/aftertouch/services/query"
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -335,4 +337,45 @@ func checkTotals(t *testing.T, name string, got *aftertouchv1.PerformanceRespons
 			t.Errorf("%s: rows of %s are %s, %d; attributed is %v", name, currency, attributed.FloatString(9), values[currency], x.Attributed)
 		}
 	}
+}
+
+// TestManyExposuresMayBeCountedForAnEarlierAnswer, which the rows then say. Everything else is of the present.
+func TestManyExposuresMayBeCountedForAnEarlierAnswer(t *testing.T) {
+	w := campaignWorld(t)
+	cfg := query.Default()
+	cfg.ExactExposures, cfg.PeopleAge = 1, time.Hour
+	service, err := query.New(cfg, query.Deps{
+		Store: w.store, Registry: w.view, Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Clock: func() time.Time { return now },
+	})
+	must(t, err)
+	ask := func(creator string) *aftertouchv1.PerformanceRow {
+		t.Helper()
+		got, err := service.Performance(w.as(readKey), &aftertouchv1.Parameters{Creator: creator})
+		must(t, err)
+		if len(got.Rows) != 1 {
+			t.Fatalf("rows %v", got.Rows)
+		}
+		return got.Rows[0]
+	}
+	if row := ask("ann"); !row.Exact || row.Exposed != 1 || row.Viewable != 2 {
+		t.Errorf("the first answer is %v", row)
+	}
+	w.touch(touch{entity: "v:new", kind: "viewable", creator: "ann", at: daysAgo(1)})
+	w.insert()
+	if row := ask("ann"); row.Exact || row.Exposed != 1 || row.Viewable != 3 {
+		t.Errorf("the second answer is %v", row)
+	}
+	if row := ask("bob"); !row.Exact || row.Exposed != 1 {
+		t.Errorf("the answer for another creator is %v", row)
+	}
+	if row := w.exactPerformance("ann"); !row.Exact || row.Exposed != 2 {
+		t.Errorf("the answer of a service that counts up to 500,000 anew is %v", row)
+	}
+}
+
+func (w *world) exactPerformance(creator string) *aftertouchv1.PerformanceRow {
+	w.t.Helper()
+	got, err := w.service.Performance(w.as(readKey), &aftertouchv1.Parameters{Creator: creator})
+	must(w.t, err)
+	return got.Rows[0]
 }
