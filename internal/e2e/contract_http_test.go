@@ -106,8 +106,10 @@ func (c *scene) testJSON(t *testing.T) {
 	before := unknown()
 	c.post(t, nil,
 		fields{"eventId": "camel", "visitorId": "json-v", "eventTime": c.at(0), "click": fields{}, "link": c.link("ana")},
-		fields{"event_id": "text", "visitor_id": "json-v", "event_time": c.at(hour), "someday": 1,
-			"conversion": fields{"action": "purchase", "orderId": "json", "valueMinor": "4900", "currency": "eur", "gift": true, "promoCodes": []string{}}})
+		fields{
+			"event_id": "text", "visitor_id": "json-v", "event_time": c.at(hour), "someday": 1,
+			"conversion": fields{"action": "purchase", "orderId": "json", "valueMinor": "4900", "currency": "eur", "gift": true, "promoCodes": []string{}},
+		})
 	if n := unknown() - before; n != 2 {
 		t.Errorf("%v unknown fields are counted, want 2", n)
 	}
@@ -200,7 +202,7 @@ func (c *scene) testOrigins(t *testing.T, keys map[string]string) {
 }
 
 // testReportParameters asks for reports that cannot be made.
-func (c *scene) testReportParameters(t *testing.T, keys map[string]string) {
+func (c *scene) testReportParameters(t *testing.T) {
 	for query, want := range map[string]string{
 		"performance?campaign=nowhere": "404 not_found campaign", "exposure?creator=nobody": "404 not_found creator", "receipt?order_id=none": "404 not_found",
 		"nothing": "404 not_found", "performance?from=yesterday": "400 invalid_argument from", "performance?to=2026-13-01": "400 invalid_argument to",

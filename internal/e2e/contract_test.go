@@ -70,7 +70,7 @@ func TestContract(t *testing.T) {
 	t.Run("JSON", func(t *testing.T) { c.testJSON(t) })
 	t.Run("redirect", func(t *testing.T) { c.testRedirect(t) })
 	t.Run("browsers of other origins", func(t *testing.T) { c.testOrigins(t, keys) })
-	t.Run("reports", func(t *testing.T) { c.testReportParameters(t, keys) })
+	t.Run("reports", func(t *testing.T) { c.testReportParameters(t) })
 	t.Run("gRPC", func(t *testing.T) { c.testGRPC(t, keys) })
 	t.Run("registry in parallel", func(t *testing.T) { c.testRegistryInParallel(t) })
 	t.Run("description", func(t *testing.T) { c.testDescription(t) })

@@ -368,26 +368,56 @@ func (c *scene) checkTime(t *testing.T, r *receipt, after time.Duration) {
 	}
 }
 
+// credited is what a model credits to a row of performance.
+type credited struct {
+	Currency, Conversions string
+	Value                 string `json:"value_minor"`
+}
+
+type creditRow struct{ Credits []credited }
+
+// sumOf adds up what rows show of one model in one currency.
+func sumOf(t *testing.T, rows []creditRow, currency string) amount {
+	t.Helper()
+	var conversions, values []string
+	for _, row := range rows {
+		for _, credit := range row.Credits {
+			if credit.Currency == currency {
+				conversions, values = append(conversions, credit.Conversions), append(values, credit.Value)
+			}
+		}
+	}
+	return amount{sum(t, conversions).FloatString(9), sum(t, values).FloatString(0)}
+}
+
 // checkReports checks that every way to ask for the same conversions adds up to the same.
 func (c *scene) checkReports(t *testing.T, conversions int) {
 	t.Helper()
-	type totals map[string]struct{ Total amount }
+	type totals map[string]struct{ Total, Attributed amount }
 	period := "from=" + c.at(-100*day) + "&to=" + c.at(100*day)
 	want := fmt.Sprintf("%d.000000000", conversions)
 	for _, query := range []string{
 		"performance", "performance?model=linear", "performance?model=time_decay&by=creator,link,placement,day", "performance?campaign=spring",
-		"performance?creator=ben&model=position_based", "performance?by=day&tz=America/St_Johns", "performance?limit=1", "exposure", "exposure?by=campaign,creator",
+		"performance?creator=ben&model=position_based", "performance?by=day&tz=America/St_Johns&model=linear", "performance?limit=1&model=first_touch", "exposure", "exposure?by=campaign,creator",
 		"conversions?limit=7", "conversions?creator=ana", "health",
 	} {
 		separator := "?"
 		if strings.Contains(query, "?") {
 			separator = "&"
 		}
-		var answer struct{ Totals totals }
+		var answer struct {
+			Rows   []creditRow
+			Totals totals
+		}
 		c.report(t, query+separator+period, &answer)
 		var sums []string
-		for _, currency := range answer.Totals {
-			sums = append(sums, currency.Total.Conversions)
+		for currency, part := range answer.Totals {
+			sums = append(sums, part.Total.Conversions)
+			if strings.HasPrefix(query, "performance?") && strings.Contains(query, "model=") {
+				if got := sumOf(t, answer.Rows, currency); got != part.Attributed {
+					t.Errorf("%s: the rows have %v in %q, attributed are %v", query, got, currency, part.Attributed)
+				}
+			}
 		}
 		if got := sum(t, sums).FloatString(9); got != want {
 			t.Errorf("%s: %s conversions in total, want %s", query, got, want)
